@@ -1,0 +1,166 @@
+"""What a primitive is: its float64 value, its gradient, its float32 error, and cases to test it with.
+
+In: plain functions over NumPy arrays, attributes as keywords. Out: `Primitive` values with one calling
+convention, made by `define`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array: TypeAlias = NDArray[Any]
+Attrs: TypeAlias = Mapping[str, Any]
+Arrays: TypeAlias = tuple[Array, ...]
+Gradients: TypeAlias = tuple[Array | None, ...]
+Scales: TypeAlias = tuple[Array | float, ...]
+Case: TypeAlias = tuple[Arrays, dict[str, Any]]
+Samples: TypeAlias = Callable[[np.random.Generator], Sequence[Case]]
+
+UNIT = 2.0**-24
+"""Half the distance from 1.0 to the next float32: the unit of every noise scale."""
+
+SUM, ARITHMETIC, FUNCTION = 0.3, 0.4, 1.0
+"""Standard deviation of one float32 rounding error, in `UNIT`s of the scale of the result: for sums of
+products (relative to the sum of absolute values), for `+ - * /` and `sqrt` (correctly rounded), and for
+library functions such as `exp` (a few tenths to one unit in the last place)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Primitive:
+    """A function without a body in the standard library.
+
+    `forward(inputs, attrs)` gives the outputs in float64, int64 or bool.
+    `vjp(cotangents, outputs, inputs, attrs)` gives the cotangent of every input: None where the input is
+    an integer or bool, or where the function is constant. Shapes are those of the inputs (un-broadcast).
+    `noise(outputs, inputs, attrs)` gives the standard deviation of the float32 rounding error of each
+    element of each output, in `UNIT`s. `vjp_noise(gradients, cotangents, outputs, inputs, attrs)` does so
+    for what `vjp` returned.
+    `samples(rng)` gives calls `(inputs, attrs)` with awkward sizes, away from kinks, for tests.
+    """
+
+    name: str
+    forward: Callable[[Arrays, Attrs], Arrays]
+    vjp: Callable[[Arrays, Arrays, Arrays, Attrs], Gradients]
+    noise: Callable[[Arrays, Arrays, Attrs], Scales]
+    vjp_noise: Callable[[Gradients, Arrays, Arrays, Arrays, Attrs], Scales]
+    samples: Samples
+
+
+@dataclass(frozen=True, slots=True)
+class Rounding:
+    """How a primitive rounds in float32: the factors of the scale, forward and backward.
+
+    The scale is the absolute value of the result or, where `absolute`, the result of the same function
+    on absolute values (`|A| @ |B|`), which is right for sums with cancellation. With `copies`, a gradient
+    as large as the cotangent is a copy of it, and exact: only a repeated operand's gradient is a sum.
+    """
+
+    forward: float
+    backward: float
+    absolute_forward: bool = False
+    absolute_backward: bool = False
+    copies: bool = False
+
+
+EXACT = Rounding(0.0, 0.0)
+"""Moves data: no rounding in either direction."""
+SPREADS = Rounding(0.0, SUM, absolute_backward=True)
+"""Moves data, but elements are used several times: the gradient is a sum."""
+COPIES = Rounding(0.0, SUM, absolute_backward=True, copies=True)
+"""Moves data; an operand that is broadcast gets a sum as its gradient."""
+SUMS = Rounding(SUM, SUM, absolute_forward=True, absolute_backward=True)
+"""Linear in each operand."""
+ADDS = Rounding(ARITHMETIC, SUM, absolute_backward=True, copies=True)
+ROUNDS = Rounding(ARITHMETIC, ARITHMETIC, absolute_backward=True)
+CALLS = Rounding(FUNCTION, FUNCTION)
+
+
+def is_float(array: Array) -> bool:
+    return array.dtype.kind == "f"
+
+
+def magnitude(array: Array) -> Array:
+    """`|array|` for floats; integers (indices) and bools as they are."""
+    return np.abs(array) if is_float(array) else array
+
+
+def as_arrays(result: Array | Sequence[Array]) -> Arrays:
+    if isinstance(result, (tuple, list)):
+        return tuple(np.asarray(item) for item in result)
+    return (np.asarray(result),)
+
+
+def constant_vjp(*_: Any, **__: Any) -> None:
+    """The gradient of a function that is constant, or whose result is an integer or bool."""
+    return
+
+
+def unbroadcast(gradient: Array, shape: tuple[int, ...]) -> Array:
+    """Sums a cotangent over the axes along which an operand of `shape` was repeated."""
+    gradient = np.asarray(gradient)
+    extra = gradient.ndim - len(shape)
+    if extra:
+        gradient = gradient.sum(axis=tuple(range(extra)))
+    repeated = tuple(i for i, size in enumerate(shape) if size == 1 and gradient.shape[i] != 1)
+    if repeated:
+        gradient = gradient.sum(axis=repeated, keepdims=True)
+    return gradient
+
+
+def define(
+    name: str,
+    forward: Callable[..., Any],
+    vjp: Callable[..., Any],
+    samples: Samples,
+    rounding: Rounding = EXACT,
+) -> Primitive:
+    """Makes a primitive from functions with attributes as keywords.
+
+    `forward(*inputs, **attrs)` returns an array or a tuple of arrays; `vjp(cotangent, output, *inputs,
+    **attrs)` returns the gradient of the only input, or a tuple with one per input, or None. Where
+    `forward` returns a tuple, `vjp` gets tuples of cotangents and outputs.
+    """
+
+    def call(inputs: Arrays, attrs: Attrs) -> Arrays:
+        with np.errstate(all="ignore"):
+            return as_arrays(forward(*inputs, **attrs))
+
+    def pull(cotangents: Arrays, outputs: Arrays, inputs: Arrays, attrs: Attrs) -> Gradients:
+        several = len(outputs) > 1 or name in ("split", "top_k", "unstack")
+        given, made = (cotangents, outputs) if several else (cotangents[0], outputs[0])
+        with np.errstate(all="ignore"):
+            result = vjp(given, made, *inputs, **attrs)
+        if result is None:
+            return (None,) * len(inputs)
+        gradients = result if isinstance(result, tuple) else (result,)
+        return tuple(
+            np.asarray(gradient) if gradient is not None and is_float(x) else None
+            for gradient, x in zip(gradients, inputs, strict=True)
+        )
+
+    def noise(outputs: Arrays, inputs: Arrays, attrs: Attrs) -> Scales:
+        if rounding.forward == 0.0:
+            return (0.0,) * len(outputs)
+        if rounding.absolute_forward:
+            outputs = call(tuple(map(magnitude, inputs)), attrs)
+        return tuple(rounding.forward * np.abs(y) if is_float(y) else 0.0 for y in outputs)
+
+    def vjp_noise(
+        gradients: Gradients, cotangents: Arrays, outputs: Arrays, inputs: Arrays, attrs: Attrs
+    ) -> Scales:
+        if rounding.backward == 0.0:
+            return (0.0,) * len(gradients)
+        if rounding.absolute_backward:
+            sizes = (tuple(map(magnitude, group)) for group in (cotangents, outputs, inputs))
+            gradients = pull(*sizes, attrs)
+        limit = sum(c.size for c in cotangents) if rounding.copies else np.inf
+        return tuple(
+            0.0 if g is None or g.size >= limit else rounding.backward * np.abs(g) for g in gradients
+        )
+
+    return Primitive(name, call, pull, noise, vjp_noise, samples)
