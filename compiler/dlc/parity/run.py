@@ -1,0 +1,220 @@
+"""Runs the proof: every point of every program, on every target, in both dtypes.
+
+In: programs with their settings, the targets, and where they run. Out: a `Report`. The reference is
+evaluated once for each point; each target runs in its own process, all targets at the same time.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from dlc import ir
+from dlc.parity.cases import DType, ParitySettings, Point, points, program_label
+from dlc.parity.compare import Comparison, Kind, compare
+from dlc.parity.localise import localise
+from dlc.parity.protocol import TargetError
+from dlc.parity.report import CaseResult, Failure, Report, Subject
+from dlc.parity.targets import Lower, Target, Workshop, lower, save_weights
+from dlc.parity.truth import Truth, find_truth
+from dlc.parity.worker import Array, Outcome
+
+Progress = Callable[[str], None]
+DEFAULT_TARGETS = ("torch", "jax", "keras")
+
+
+@dataclass(frozen=True, slots=True)
+class Subjects:
+    """A program and what its `parity` section says about it."""
+
+    program: ir.Program
+    settings: ParitySettings = field(default_factory=ParitySettings)
+
+
+@dataclass
+class Truths:
+    """The reference on points that were asked for before: runs on changed targets need it once."""
+
+    _found: dict[tuple[int, str], tuple[ir.Program, Truth]] = field(default_factory=dict)
+
+    def find(self, program: ir.Program, point: Point, settings: ParitySettings) -> Truth:
+        key = (id(program), str(point))
+        if key not in self._found:
+            self._found[key] = (program, find_truth(program, point, settings))
+        return self._found[key][1]
+
+
+def run_parity(
+    programs: ir.Program | Sequence[Subjects],
+    settings: ParitySettings | None = None,
+    *,
+    targets: Sequence[str] | None = None,
+    devices: Sequence[str] | None = None,
+    dtypes: Sequence[DType] | None = None,
+    code: Mapping[str, Path] | None = None,
+    keras_backend: str | None = None,
+    emit: Lower = lower,
+    workshop: Workshop | None = None,
+    truths: Truths | None = None,
+    locate: bool = True,
+    sources: Mapping[str, str] | None = None,
+    progress: Progress = lambda text: None,
+) -> Report:
+    """Proves programs on targets. What cannot run is in the report's `errors`, never raised.
+
+    `targets`, `devices`, `dtypes` override the settings; `code` runs a file instead of the generated one,
+    by target. Give a `workshop` and `truths` to keep processes and reference results between calls.
+    """
+    subjects = [Subjects(programs, settings or ParitySettings())] if isinstance(
+        programs, ir.Program
+    ) else list(programs)
+    report = Report(sources=sources or {})
+    own = Workshop(keras_backend, emit) if workshop is None else None
+    shop = workshop or own
+    assert shop is not None
+    try:
+        for subject in subjects:
+            Proof(subject, report, shop, truths or Truths(), locate, progress).run(
+                targets, devices, dtypes, code or {}
+            )
+    finally:
+        if own is not None:
+            own.close()
+    return report
+
+
+@dataclass
+class Proof:
+    """One program on all targets."""
+
+    subject: Subjects
+    report: Report
+    workshop: Workshop
+    truths: Truths
+    locate: bool
+    progress: Progress
+
+    def run(
+        self,
+        targets: Sequence[str] | None,
+        devices: Sequence[str] | None,
+        dtypes: Sequence[DType] | None,
+        code: Mapping[str, Path],
+    ) -> None:
+        settings = self.subject.settings
+        names = targets or settings.targets or DEFAULT_TARGETS
+        places = devices or settings.devices or ("cpu",)
+        started = list(self._start(names, places, code))
+        program, label = self.subject.program, program_label(self.subject.program)
+        covered: list[Point] = []
+        near = 0
+        for point in points(program, settings):
+            self.progress(f"{label} {point}")
+            truth = self.truths.find(program, point, settings)
+            covered.append(point)
+            near += truth.kinks
+            started = self._point(started, truth, dtypes or settings.dtypes)
+            if not started:
+                break
+        count = sum(math.prod(spec.shape) for spec in program.weights if spec.kind == "param")
+        self.report.subjects.append(Subject(label, count, tuple(covered), near))
+
+    def _start(
+        self, names: Iterable[str], devices: Iterable[str], code: Mapping[str, Path]
+    ) -> Iterable[Target]:
+        for name in names:
+            for device in devices:
+                try:
+                    target = self.workshop.target(name, device, code.get(name))
+                    target.worker.start()
+                except TargetError as error:
+                    self.report.errors.append(error)
+                    continue
+                if target.label not in self.report.targets:
+                    self.report.targets.append(target.label)
+                yield target
+
+    def _point(self, targets: list[Target], truth: Truth, dtypes: Sequence[DType]) -> list[Target]:
+        """Runs all targets; gives those that can go on."""
+        weights = save_weights(truth, self.workshop.folder / "weights.safetensors")
+        with ThreadPoolExecutor(max(1, len(targets))) as pool:
+            results = pool.map(lambda target: self._target(target, truth, dtypes, weights), targets)
+        return [target for target, goes_on in zip(targets, results, strict=True) if goes_on]
+
+    def _target(self, target: Target, truth: Truth, dtypes: Sequence[DType], weights: Path) -> bool:
+        label = program_label(truth.program)
+        for dtype in dtypes:
+            try:
+                outcome = target.run(truth, dtype, weights)
+            except TargetError as error:
+                if error.kind != "SampleMismatch":
+                    self.report.errors.append(error)
+                    return False
+                problem = Comparison(
+                    "output", "samples", dtype, math.inf, math.inf, problem=f"differ: {error.message}"
+                )
+                comparisons: tuple[Comparison, ...] = (problem,)
+            else:
+                comparisons = tuple(judge(truth, outcome, dtype))
+            case = CaseResult(target.label, label, truth.point, dtype, comparisons)
+            self.report.cases.append(case)
+            if case.failing:
+                self.report.failures.append(self._failure(target, truth, case, weights))
+        return True
+
+    def _failure(self, target: Target, truth: Truth, case: CaseResult, weights: Path) -> Failure:
+        """Looks for the first difference, once for each target and program."""
+        known = any(
+            failure.case.target == case.target
+            and failure.case.program == case.program
+            and failure.finding is not None
+            for failure in self.report.failures
+        )
+        file = target.file(truth.program, case.dtype)
+        if not self.locate or known:
+            return Failure(case)
+        try:
+            outcome = target.run(truth, case.dtype, weights, trace=True)
+        except TargetError:
+            return Failure(case)
+        finding = localise(truth, outcome, file.lines, case.failing, case.dtype)
+        return Failure(case, finding, file.path.name)
+
+
+# ---------------------------------------------------------------- judging
+
+
+def judge(truth: Truth, outcome: Outcome, dtype: DType) -> Iterable[Comparison]:
+    """Compares every tensor of the reference with the target's."""
+    found = collect(truth, outcome)
+    if len(outcome.outputs) != len(truth.output_names):
+        text = f"are {len(outcome.outputs)}, not {len(truth.output_names)}"
+        yield Comparison("output", "outputs", dtype, math.inf, math.inf, problem=text)
+    for key, expected in truth.tensors.items():
+        kind, name = key
+        if dtype == "float32":
+            yield compare(kind, name, found.get(key), expected, truth.sigma(key), dtype)
+            continue
+        first = compare(kind, name, found.get(key), expected, np.zeros(()), dtype)
+        again = not first.ok and first.problem is None
+        if again:
+            first = compare(kind, name, found.get(key), expected, truth.sigma(key), dtype)
+        yield first
+
+
+def collect(truth: Truth, outcome: Outcome) -> dict[tuple[Kind, str], Array]:
+    found: dict[tuple[Kind, str], Array] = {}
+    for name, array in zip(truth.output_names, outcome.outputs, strict=False):
+        found["output", name] = array
+    for path, array in outcome.weight_gradients.items():
+        found["gradient", path] = array
+    for name, array in outcome.input_gradients.items():
+        found["input gradient", name] = array
+    for path, array in outcome.states.items():
+        found["state", path] = array
+    return found
