@@ -1,7 +1,7 @@
 """Element-wise primitives, with NumPy broadcasting.
 
-In: arrays whose shapes broadcast. Out: arrays of the broadcast shape. Gradients at kinks follow PyTorch:
-`abs'(0) = 0`, and equal operands of `maximum` and `minimum` get half each.
+In: arrays whose shapes broadcast. Out: arrays of the broadcast shape. Gradients at kinks follow
+PyTorch: `abs'(0) = 0`, and equal operands of `maximum` and `minimum` get half each.
 """
 
 from __future__ import annotations
@@ -84,9 +84,7 @@ def _function(
     rounding: Rounding = CALLS,
 ) -> Primitive:
     """`derivative(x, y)` is dy/dx."""
-    return define(
-        name, forward, lambda g, y, x: g * derivative(x, y), _unary(low, high), rounding
-    )
+    return define(name, forward, lambda g, y, x: g * derivative(x, y), _unary(low, high), rounding)
 
 
 UNARY = (
@@ -124,9 +122,7 @@ PAIRS: tuple[tuple[Shape, Shape], ...] = (
 
 def _binary(low: float = -2.0, high: float = 2.0) -> Samples:
     def samples(rng: np.random.Generator) -> Sequence[Case]:
-        return [
-            ((rng.uniform(low, high, a), rng.uniform(low, high, b)), {}) for a, b in PAIRS
-        ]
+        return [((rng.uniform(low, high, a), rng.uniform(low, high, b)), {}) for a, b in PAIRS]
 
     return samples
 
@@ -200,9 +196,15 @@ COMPARISONS: Mapping[str, Callable[[Array, Array], Array]] = {
 BINARY = (
     define("add", np.add, _partials(lambda y, a, b: 1.0, lambda y, a, b: 1.0), _binary(), ADDS),
     define(
-        "subtract", np.subtract, _partials(lambda y, a, b: 1.0, lambda y, a, b: -1.0), _binary(), ADDS
+        "subtract",
+        np.subtract,
+        _partials(lambda y, a, b: 1.0, lambda y, a, b: -1.0),
+        _binary(),
+        ADDS,
     ),
-    define("multiply", np.multiply, _partials(lambda y, a, b: b, lambda y, a, b: a), _binary(), ROUNDS),
+    define(
+        "multiply", np.multiply, _partials(lambda y, a, b: b, lambda y, a, b: a), _binary(), ROUNDS
+    ),
     define(
         "divide",
         np.true_divide,
@@ -241,7 +243,9 @@ BINARY = (
 # ---------------------------------------------------------------- selection
 
 
-def _where_vjp(g: Array, y: Array, condition: Array, a: Array, b: Array) -> tuple[None, Array, Array]:
+def _where_vjp(
+    g: Array, y: Array, condition: Array, a: Array, b: Array
+) -> tuple[None, Array, Array]:
     kept, dropped = np.where(condition, g, 0.0), np.where(condition, 0.0, g)
     return None, unbroadcast(kept, a.shape), unbroadcast(dropped, b.shape)
 

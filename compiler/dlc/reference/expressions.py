@@ -72,7 +72,7 @@ def concrete(value: ir.Value, sizes: Sizes) -> Any:
 
 
 def evaluate(expr: ir.Expr, sizes: Sizes) -> Any:
-    """The value of an expression; an operation that was left open while compiling is computed now."""
+    """The value of an expression; an operation left open while compiling is computed now."""
     if isinstance(expr, ir.Operation) and expr.value is None:
         return compute(expr, sizes)
     return concrete(expr.value, sizes)
@@ -85,7 +85,9 @@ def compute(expr: ir.Expr, sizes: Sizes) -> Any:
     return OPERATIONS[expr.op](*(compute(argument, sizes) for argument in expr.args))
 
 
-def bind_sizes(shapes: Iterable[tuple[str, tuple[int | dims.Dim, ...], tuple[int, ...]]]) -> dict[str, int]:
+def bind_sizes(
+    shapes: Iterable[tuple[str, tuple[int | dims.Dim, ...], tuple[int, ...]]],
+) -> dict[str, int]:
     """Size variables from `(name, declared shape, actual shape)` of every input.
 
     An axis that is a linear function of one unknown variable binds it; the others must then agree.

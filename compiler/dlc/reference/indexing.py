@@ -1,7 +1,8 @@
 """Primitives that read by integer index: take, gather, gather_rows, one_hot.
 
-In: a float array and integer ids that must be in range (out of range raises IndexError: frameworks clamp,
-wrap or fill differently). Out: the selected elements; gradients add up where an index repeats.
+In: a float array and integer ids that must be in range (out of range raises IndexError: frameworks
+clamp, wrap or fill differently). Out: the selected elements; gradients add up where an index
+repeats.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Runs a program in float64: the meaning that every backend is compared with.
 
-In: an `ir.Program`, inputs by name, weights by path (`h.0.attn.q.weight`), and a `SampleSource`. Out: a
-`Result` with outputs, updated states and a trace; `gradients` adds cotangents of weights and inputs.
+In: an `ir.Program`, inputs by name, weights by path (`h.0.attn.q.weight`), and a `SampleSource`.
+Out: a `Result` with outputs, updated states and a trace; `gradients` adds cotangents of weights and
+inputs.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from dlc import ir
+from dlc.reference.creation import DTYPES
 from dlc.reference.expressions import bind_sizes, compute, evaluate
 from dlc.reference.primitive import Array, Arrays, define
 from dlc.reference.primitives import PRIMITIVES
 from dlc.reference.sampling import SampleSource, generator
-from dlc.reference.shaping import DTYPES
 from dlc.reference.tape import Tape
 
 
@@ -33,7 +34,7 @@ UNSTACK = define("unstack", _unstack, _unstack_vjp, lambda rng: [])
 """All slices of a scanned tensor at once, so that the backward pass makes its gradient once."""
 
 
-class CheckFailed(ValueError):
+class CheckError(ValueError):
     """A size condition of the program does not hold for these inputs."""
 
 
@@ -49,7 +50,7 @@ class TraceEntry:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What one run gave. `outputs` has one array per result of the method, named by `output_names`."""
+    """What one run gave: `outputs` has one array per result, named by `output_names`."""
 
     outputs: Arrays
     output_names: tuple[str | None, ...]
@@ -95,8 +96,9 @@ class _Frame:
 class Interpreter:
     """Runs methods of one program.
 
-    `perturb` is a seed: every float result is then moved by about one float32 rounding error, forward and
-    backward (see `Tape`); the spread over several seeds predicts the error of a float32 run.
+    `perturb` is a seed: every float result is then moved by about one float32 rounding error,
+    forward and backward (see `Tape`); the spread over several seeds predicts the error of a float32
+    run.
     """
 
     def __init__(self, program: ir.Program, perturb: int | None = None) -> None:
@@ -113,7 +115,7 @@ class Interpreter:
     ) -> Result:
         """One execution. Absent optional inputs are left out of `inputs`.
 
-        Raises CheckFailed where a `require` on sizes does not hold, ValueError for wrong shapes.
+        Raises CheckError where a `require` on sizes does not hold, ValueError for wrong shapes.
         """
         elaborated = self.program.method(method)
         definition = self.program.definitions[elaborated.train if training else elaborated.eval]
@@ -166,16 +168,22 @@ class _Run:
             ir.Scan: self._scan,
             ir.List: self._skip,
             ir.Item: self._item,
+            ir.Return: self._skip,
             ir.Check: self._check,
         }
 
     def method(self, definition: ir.Definition, inputs: Mapping[str, Array]) -> Result:
         given = {
-            item.name: (item.tensor, np.asarray(inputs[item.name]).astype(DTYPES[item.tensor.type.dtype]))
+            item.name: (
+                item.tensor,
+                np.asarray(inputs[item.name]).astype(DTYPES[item.tensor.type.dtype]),
+            )
             for item in definition.inputs
             if item.tensor is not None
         }
-        self.sizes = bind_sizes((name, t.type.sizes, array.shape) for name, (t, array) in given.items())
+        self.sizes = bind_sizes(
+            (name, t.type.sizes, array.shape) for name, (t, array) in given.items()
+        )
         for requirement in self.program.requirements:
             self._require(requirement.expr, requirement.message)
         frame = _Frame(definition, "")
@@ -203,11 +211,17 @@ class _Run:
     def _operand(self, operand: ir.Operand, frame: _Frame) -> int:
         match operand:
             case ir.Use():
-                return frame.slots[operand.id]
+                return self._use(operand.id, frame)
             case ir.Static():
                 return self.tape.add(np.asarray(self._value(operand.expr)))
             case ir.Weight():
                 return self._weight(frame.prefix + ".".join(operand.path))
+
+    def _use(self, number: int, frame: _Frame) -> int:
+        if number not in frame.slots:
+            declared = {weight.tensor.id: weight.name for weight in frame.definition.weights}
+            return self._weight(frame.prefix + declared[number])
+        return frame.slots[number]
 
     def _weight(self, path: str) -> int:
         """A state that this run has updated is read as updated."""
@@ -217,7 +231,9 @@ class _Run:
             self.weight_slots[path] = self.tape.add(np.asarray(self.weights[path], np.float64))
         return self.weight_slots[path]
 
-    def _define(self, frame: _Frame, node: ir.NodeBase, label: str, tensor: ir.Tensor, slot: int) -> None:
+    def _define(
+        self, frame: _Frame, node: ir.NodeBase, label: str, tensor: ir.Tensor, slot: int
+    ) -> None:
         frame.slots[tensor.id] = slot
         self.trace.append(TraceEntry(node.origin, node.at, label, slot))
 
@@ -228,7 +244,7 @@ class _Run:
             self.handlers[type(node)](node, frame)
 
     def _skip(self, node: ir.NodeBase, frame: _Frame) -> None:
-        """Names a value: nothing to do."""
+        """Names values that exist already: nothing to do."""
 
     def _apply(self, node: ir.Apply, frame: _Frame) -> None:
         inputs = tuple(self._operand(operand, frame) for operand in node.inputs)
@@ -261,7 +277,9 @@ class _Run:
     def _sample(self, node: ir.Sample, frame: _Frame) -> None:
         arguments = {name: self._value(expr) for name, expr in node.distribution.args.items()}
         shape = tuple(self._value(size) for size in node.output.type.shape)
-        array = self.samples.draw(frame.prefix + node.name, node.distribution.name, arguments, shape)
+        array = self.samples.draw(
+            frame.prefix + node.name, node.distribution.name, arguments, shape
+        )
         slot = self.tape.add(array.astype(DTYPES[node.output.type.dtype]))
         self._define(frame, node, node.name, node.output, slot)
 
@@ -285,7 +303,7 @@ class _Run:
 
     def _require(self, condition: ir.Expr, message: str) -> None:
         if not compute(condition, self.sizes):
-            raise CheckFailed(message or f"the condition {condition} does not hold")
+            raise CheckError(message or f"the condition {condition} does not hold")
 
     # ------------------------------------------------------------ scan
 

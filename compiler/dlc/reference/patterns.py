@@ -1,7 +1,7 @@
-"""Axis patterns: `"n (g c) h w -> n g (c h w)"` for rearrange and repeat, `"b t k, k d -> b t d"` for einsum.
+"""Axis patterns: `"n (g c) h -> n g (c h)"` to rearrange, `"b t k, k d -> b t d"` for einsum.
 
-In: the pattern's text, the operand's shape and the sizes given by name. Out: a `Plan`, or the parsed
-einsum. The notation is that of einops (Rogozhnikov, 2022).
+In: the pattern's text, the operand's shape and the sizes given by name. Out: a `Plan`, or the
+parsed einsum. The notation is that of einops (Rogozhnikov, 2022).
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def parse_pattern(pattern: str) -> tuple[tuple[Group, ...], tuple[Group, ...]]:
 
 
 def plan(pattern: str, shape: tuple[int, ...], sizes: Mapping[str, int]) -> Plan:
-    """How to carry out `rearrange` or `repeat`; names only on the right are repeated (or size 1)."""
+    """How to carry out `rearrange` or `repeat`; names that are only on the right are repeated."""
     left, right = parse_pattern(pattern)
     known = _bind(pattern, left, shape, sizes)
     source = [name for group in left for name in group]
@@ -70,8 +70,12 @@ def _bind(
     pattern: str, left: tuple[Group, ...], shape: tuple[int, ...], sizes: Mapping[str, int]
 ) -> dict[str, int]:
     if len(left) != len(shape):
-        raise ValueError(f"pattern {pattern!r} has {len(left)} axes on the left, the operand {len(shape)}")
-    known = {name: int(size) for group in left for name in group if (size := sizes.get(name)) is not None}
+        raise ValueError(
+            f"pattern {pattern!r} has {len(left)} axes on the left, the operand {len(shape)}"
+        )
+    known = {
+        name: int(size) for group in left for name in group if (size := sizes.get(name)) is not None
+    }
     for group, size in zip(left, shape, strict=True):
         unknown = [name for name in group if name not in known]
         given = math.prod(known[name] for name in group if name in known)
@@ -80,7 +84,9 @@ def _bind(
         if unknown:
             known[unknown[0]] = size // given if given else 0
         if math.prod(known[name] for name in group) != size:
-            raise ValueError(f"pattern {pattern!r}: axis ({' '.join(group)}) does not have size {size}")
+            raise ValueError(
+                f"pattern {pattern!r}: axis ({' '.join(group)}) does not have size {size}"
+            )
     return known
 
 

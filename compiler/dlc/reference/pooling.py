@@ -1,7 +1,7 @@
-"""Pooling, resizing and local response normalisation of images `[N, C, H, W]` and sequences `[N, C, T]`.
+"""Pooling, resizing and local response normalisation: images `[N, C, H, W]`, sequences `[N, C, T]`.
 
-In: one float array. Out: one float array. Padding never wins a maximum (it is -inf) and never counts in an
-average. The first of equal elements of a window gets the gradient of a maximum.
+In: one float array. Out: one float array. Padding never wins a maximum (it is -inf) and never
+counts in an average. The first of equal elements of a window gets the gradient of a maximum.
 """
 
 from __future__ import annotations
@@ -133,16 +133,20 @@ def resize_matrix(size: int, scale: int, mode: str) -> Array:
     low = np.minimum(source.astype(np.int64), size - 1)
     high = np.minimum(low + 1, size - 1)
     weight = (source - low)[:, None]
-    return (1.0 - weight) * np.eye(size)[low] + weight * np.eye(size)[high]
+    return np.asarray((1.0 - weight) * np.eye(size)[low] + weight * np.eye(size)[high])
 
 
 def upsample2d(x: Array, *, scale: Pair, mode: str = "nearest") -> Array:
-    rows, columns = (resize_matrix(n, s, mode) for n, s in zip(x.shape[2:], pair(scale), strict=True))
+    rows, columns = (
+        resize_matrix(n, s, mode) for n, s in zip(x.shape[2:], pair(scale), strict=True)
+    )
     return np.asarray(rows @ x @ columns.T)
 
 
 def upsample2d_vjp(g: Array, y: Array, x: Array, *, scale: Pair, mode: str = "nearest") -> Array:
-    rows, columns = (resize_matrix(n, s, mode) for n, s in zip(x.shape[2:], pair(scale), strict=True))
+    rows, columns = (
+        resize_matrix(n, s, mode) for n, s in zip(x.shape[2:], pair(scale), strict=True)
+    )
     return np.asarray(rows.T @ g @ columns)
 
 
@@ -153,19 +157,26 @@ def _channel_sum(x: Array, left: int, right: int) -> Array:
     """The sum over channels `c - left` to `c + right`, as far as they exist."""
     padded = np.pad(x, ((0, 0), (left, right), *([(0, 0)] * (x.ndim - 2))))
     channels = x.shape[1]
-    return np.sum([padded[:, i : i + channels] for i in range(left + right + 1)], axis=0)
+    return np.asarray(sum(padded[:, i : i + channels] for i in range(left + right + 1)))
 
 
 def local_response_norm(
     x: Array, *, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
 ) -> Array:
-    """`x / (k + alpha / size * sum of squares over size channels) ** beta`, as PyTorch defines it."""
+    """`x / (k + alpha / size * sum of squares over size channels) ** beta`, as in PyTorch."""
     total = _channel_sum(x * x, size // 2, (size - 1) // 2)
     return np.asarray(x * (k + alpha / size * total) ** -beta)
 
 
 def local_response_norm_vjp(
-    g: Array, y: Array, x: Array, *, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
+    g: Array,
+    y: Array,
+    x: Array,
+    *,
+    size: int,
+    alpha: float = 1e-4,
+    beta: float = 0.75,
+    k: float = 1.0,
 ) -> Array:
     base = k + alpha / size * _channel_sum(x * x, size // 2, (size - 1) // 2)
     back = _channel_sum(g * x * base ** (-beta - 1.0), (size - 1) // 2, size // 2)

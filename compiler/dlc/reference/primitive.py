@@ -1,7 +1,7 @@
-"""What a primitive is: its float64 value, its gradient, its float32 error, and cases to test it with.
+"""What a primitive is: its float64 value, its gradient, its float32 error, and test cases.
 
-In: plain functions over NumPy arrays, attributes as keywords. Out: `Primitive` values with one calling
-convention, made by `define`.
+In: plain functions over NumPy arrays, attributes as keywords. Out: `Primitive` values with one
+calling convention, made by `define`.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ UNIT = 2.0**-24
 """Half the distance from 1.0 to the next float32: the unit of every noise scale."""
 
 SUM, ARITHMETIC, FUNCTION = 0.3, 0.4, 1.0
-"""Standard deviation of one float32 rounding error, in `UNIT`s of the scale of the result: for sums of
-products (relative to the sum of absolute values), for `+ - * /` and `sqrt` (correctly rounded), and for
-library functions such as `exp` (a few tenths to one unit in the last place)."""
+"""Standard deviation of one float32 rounding error, in `UNIT`s of the scale of the result: for sums
+of products (relative to the sum of absolute values), for `+ - * /` and `sqrt` (correctly rounded),
+and for library functions such as `exp` (a few tenths to one unit in the last place)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Primitive:
     """A function without a body in the standard library.
 
-    `forward(inputs, attrs)` gives the outputs in float64, int64 or bool.
-    `vjp(cotangents, outputs, inputs, attrs)` gives the cotangent of every input: None where the input is
-    an integer or bool, or where the function is constant. Shapes are those of the inputs (un-broadcast).
-    `noise(outputs, inputs, attrs)` gives the standard deviation of the float32 rounding error of each
-    element of each output, in `UNIT`s. `vjp_noise(gradients, cotangents, outputs, inputs, attrs)` does so
-    for what `vjp` returned.
-    `samples(rng)` gives calls `(inputs, attrs)` with awkward sizes, away from kinks, for tests.
+    `forward(inputs, attrs)` gives the outputs in float64, int64 or bool. `vjp(cotangents, outputs,
+    inputs, attrs)` gives the cotangent of every input: None where the input is an integer or bool,
+    or where the function is constant. Shapes are those of the inputs (un-broadcast).
+    `noise(outputs, inputs, attrs)` gives the standard deviation of the float32 rounding error of
+    each element of each output, in `UNIT`s. `vjp_noise(gradients, cotangents, outputs, inputs,
+    attrs)` does so for what `vjp` returned. `samples(rng)` gives calls `(inputs, attrs)` with
+    awkward sizes, away from kinks, for tests.
     """
 
     name: str
@@ -55,9 +55,10 @@ class Primitive:
 class Rounding:
     """How a primitive rounds in float32: the factors of the scale, forward and backward.
 
-    The scale is the absolute value of the result or, where `absolute`, the result of the same function
-    on absolute values (`|A| @ |B|`), which is right for sums with cancellation. With `copies`, a gradient
-    as large as the cotangent is a copy of it, and exact: only a repeated operand's gradient is a sum.
+    The scale is the absolute value of the result or, where `absolute`, the result of the same
+    function on absolute values (`|A| @ |B|`), which is right for sums with cancellation. With
+    `copies`, a gradient as large as the cotangent is a copy of it, and exact: only a repeated
+    operand's gradient is a sum.
     """
 
     forward: float
@@ -84,9 +85,9 @@ def is_float(array: Array) -> bool:
     return array.dtype.kind == "f"
 
 
-def magnitude(array: Array) -> Array:
+def magnitudes(arrays: Arrays) -> Arrays:
     """`|array|` for floats; integers (indices) and bools as they are."""
-    return np.abs(array) if is_float(array) else array
+    return tuple(np.abs(array) if is_float(array) else array for array in arrays)
 
 
 def as_arrays(result: Array | Sequence[Array]) -> Arrays:
@@ -121,9 +122,9 @@ def define(
 ) -> Primitive:
     """Makes a primitive from functions with attributes as keywords.
 
-    `forward(*inputs, **attrs)` returns an array or a tuple of arrays; `vjp(cotangent, output, *inputs,
-    **attrs)` returns the gradient of the only input, or a tuple with one per input, or None. Where
-    `forward` returns a tuple, `vjp` gets tuples of cotangents and outputs.
+    `forward(*inputs, **attrs)` returns an array or a tuple of arrays; `vjp(cotangent, output,
+    *inputs, **attrs)` returns the gradient of the only input, or a tuple with one per input, or
+    None. Where `forward` returns a tuple, `vjp` gets tuples of cotangents and outputs.
     """
 
     def call(inputs: Arrays, attrs: Attrs) -> Arrays:
@@ -147,7 +148,7 @@ def define(
         if rounding.forward == 0.0:
             return (0.0,) * len(outputs)
         if rounding.absolute_forward:
-            outputs = call(tuple(map(magnitude, inputs)), attrs)
+            outputs = call(magnitudes(inputs), attrs)
         return tuple(rounding.forward * np.abs(y) if is_float(y) else 0.0 for y in outputs)
 
     def vjp_noise(
@@ -156,11 +157,11 @@ def define(
         if rounding.backward == 0.0:
             return (0.0,) * len(gradients)
         if rounding.absolute_backward:
-            sizes = (tuple(map(magnitude, group)) for group in (cotangents, outputs, inputs))
-            gradients = pull(*sizes, attrs)
+            gradients = pull(magnitudes(cotangents), magnitudes(outputs), magnitudes(inputs), attrs)
         limit = sum(c.size for c in cotangents) if rounding.copies else np.inf
         return tuple(
-            0.0 if g is None or g.size >= limit else rounding.backward * np.abs(g) for g in gradients
+            0.0 if g is None or g.size >= limit else rounding.backward * np.abs(g)
+            for g in gradients
         )
 
     return Primitive(name, call, pull, noise, vjp_noise, samples)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dlc.reference.contraction import CONTRACTION
+from dlc.reference.creation import CREATION
 from dlc.reference.elementwise import ELEMENTWISE
 from dlc.reference.indexing import INDEXING
 from dlc.reference.pooling import POOLING
 from dlc.reference.primitive import UNIT, Primitive
 from dlc.reference.reductions import REDUCING
-from dlc.reference.shaping import CREATION, SHAPING
+from dlc.reference.shaping import SHAPING
 from dlc.reference.spatial import SPATIAL
 
 PRIMITIVES: Mapping[str, Primitive] = {

@@ -1,7 +1,7 @@
 """Reductions, scans along an axis, and sorting.
 
-In: an array and `axis` (None for all, an int, or a tuple; negative counts from the end). Out: the reduced
-array, with axes of size 1 left where `keep`.
+In: an array and `axis` (None for all, an int, or a tuple; negative counts from the end). Out: the
+reduced array, with axes of size 1 left where `keep`.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from dlc.reference.primitive import (
+    ARITHMETIC,
     CALLS,
     EXACT,
     FUNCTION,
-    ROUNDS,
     SUM,
     SUMS,
     Array,
@@ -68,12 +68,12 @@ def extremum_vjp(g: Array, y: Array, x: Array, *, axis: Axis = None, keep: bool 
     """Equal extreme elements share the gradient evenly."""
     chosen = (x == restore(y, axis, x.shape)).astype(np.float64)
     share = chosen / chosen.sum(axis=axes_of(axis, x.ndim), keepdims=True)
-    return restore(g, axis, x.shape) * share
+    return np.asarray(restore(g, axis, x.shape) * share)
 
 
 def variance_vjp(g: Array, y: Array, x: Array, *, axis: Axis = None, keep: bool = False) -> Array:
     centred = x - x.mean(axis=axes_of(axis, x.ndim), keepdims=True)
-    return restore(g, axis, x.shape) * centred * (2.0 / _count(x.shape, axis))
+    return np.asarray(restore(g, axis, x.shape) * centred * (2.0 / _count(x.shape, axis)))
 
 
 def prod_vjp(g: Array, y: Array, x: Array, *, axis: Axis = None, keep: bool = False) -> Array:
@@ -110,13 +110,17 @@ def _bool_reductions(rng: np.random.Generator) -> Sequence[Case]:
     return [((x[0] > 0.0,), attrs) for x, attrs in _reductions()(rng)]
 
 
+_ROUNDS = Rounding(ARITHMETIC, ARITHMETIC)
+
 REDUCTIONS = (
-    define("sum", _reducer(np.sum), sum_vjp, _reductions(), Rounding(SUM, 0.0, absolute_forward=True)),
+    define(
+        "sum", _reducer(np.sum), sum_vjp, _reductions(), Rounding(SUM, 0.0, absolute_forward=True)
+    ),
     define("mean", _reducer(np.mean), mean_vjp, _reductions(), SUMS),
     define("max", _reducer(np.max), extremum_vjp, _reductions(), EXACT),
     define("min", _reducer(np.min), extremum_vjp, _reductions(), EXACT),
     define("prod", _reducer(np.prod), prod_vjp, _reductions(), CALLS),
-    define("variance", _reducer(np.var), variance_vjp, _reductions(), ROUNDS),
+    define("variance", _reducer(np.var), variance_vjp, _reductions(), _ROUNDS),
     define("any", _reducer(np.any), constant_vjp, _bool_reductions),
     define("all", _reducer(np.all), constant_vjp, _bool_reductions),
 )
@@ -146,9 +150,11 @@ def cumprod(x: Array, *, axis: int = -1) -> Array:
 
 
 def cumprod_vjp(g: Array, y: Array, x: Array, *, axis: int = -1) -> Array:
-    """`prod(x[:j]) * s[j]` with `s[j] = g[j] + x[j+1] * s[j+1]`: right also where elements are 0."""
+    """`prod(x[:j]) * s[j]` with `s[j] = g[j] + x[j+1] * s[j+1]`: right also at zeros."""
     g, x = np.moveaxis(g, axis, -1), np.moveaxis(x, axis, -1)
-    before = np.cumprod(np.concatenate([np.ones((*x.shape[:-1], 1)), x[..., :-1]], axis=-1), axis=-1)
+    before = np.cumprod(
+        np.concatenate([np.ones((*x.shape[:-1], 1)), x[..., :-1]], axis=-1), axis=-1
+    )
     gathered = np.array(g)
     for j in range(x.shape[-1] - 2, -1, -1):
         gathered[..., j] += x[..., j + 1] * gathered[..., j + 1]
@@ -171,7 +177,8 @@ def sort_vjp(g: Array, y: Array, x: Array, *, axis: int = -1, descending: bool =
 
 
 def top_k(x: Array, *, k: int) -> Arrays:
-    """The `k` largest along the last axis, largest first, and where they are; ties: lowest index first."""
+    """The `k` largest along the last axis, largest first, and where they are; ties: lowest index
+    first."""
     indices = _order(x, -1, True)[..., :k]
     return np.take_along_axis(x, indices, -1), indices
 

@@ -1,7 +1,7 @@
 """Random numbers with names: draws for `sample`, and weights for `param` and `state`.
 
-In: a seed and a path. Out: float64 (or int, bool) arrays that depend on nothing else: every path has its
-own Philox stream, so adding a layer does not change the draws of the others.
+In: a seed and a path. Out: float64 (or int, bool) arrays that depend on nothing else: every path
+has its own Philox stream, so adding a layer does not change the draws of the others.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def _normal(variance: Callable[[int, int], float]) -> Callable[[np.random.Genera
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """A distribution: its parameters in order, with defaults (None: required), and how to draw it."""
+    """A distribution: its parameters in order with defaults (None: required), and its sampler."""
 
     parameters: Mapping[str, float | None]
     draw: Callable[..., Any]
@@ -98,7 +98,8 @@ FAMILIES: Mapping[str, Family] = {
     ),
     "bernoulli": Family({"p": 0.5}, lambda rng, shape, p: rng.random(shape) < p),
     "randint": Family(
-        {"low": None, "high": None}, lambda rng, shape, low, high: rng.integers(int(low), int(high), shape)
+        {"low": None, "high": None},
+        lambda rng, shape, low, high: rng.integers(int(low), int(high), shape),
     ),
     "exponential": Family(
         {"rate": 1.0}, lambda rng, shape, rate: rng.standard_exponential(shape) / rate
@@ -111,13 +112,13 @@ FAMILIES: Mapping[str, Family] = {
     "glorot_uniform": Family({}, _glorot_uniform),
     "orthogonal": Family({"gain": 1.0}, _orthogonal),
 }
-"""Sources: he_normal (He et al., 2015), glorot (Glorot & Bengio, 2010), lecun_normal (LeCun et al., 1998);
-fan_in_uniform is U(-1/sqrt(fan_in), 1/sqrt(fan_in)). `randint` excludes `high`; `truncated_normal` is cut
-at two standard deviations, and not rescaled."""
+"""Sources: he_normal (He et al., 2015), glorot (Glorot & Bengio, 2010), lecun_normal (LeCun et al.,
+1998); fan_in_uniform is U(-1/sqrt(fan_in), 1/sqrt(fan_in)). `randint` excludes `high`;
+`truncated_normal` is cut at two standard deviations, and not rescaled."""
 
 
 def draw(rng: np.random.Generator, name: str, arguments: Arguments, shape: Shape) -> Array:
-    """One array from a distribution of the language; arguments by name, in any spelling by order."""
+    """One array from a distribution of the language; unknown argument names count by order."""
     family = FAMILIES[name]
     if set(arguments) <= set(family.parameters):
         values = [arguments.get(key, default) for key, default in family.parameters.items()]
@@ -133,7 +134,8 @@ def draw(rng: np.random.Generator, name: str, arguments: Arguments, shape: Shape
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """What one execution of one `sample` gave; `occurrence` counts executions of the same path from 0."""
+    """What one execution of one `sample` gave; `occurrence` counts executions of the same path from
+    0."""
 
     path: str
     occurrence: int
@@ -154,11 +156,15 @@ class SampleSource:
         self._counts: dict[str, int] = {}
         self._replay = None if replay is None else {(d.path, d.occurrence): d.array for d in replay}
 
-    def draw(self, path: str, distribution: str, arguments: Arguments, shape: Sequence[int]) -> Array:
+    def draw(
+        self, path: str, distribution: str, arguments: Arguments, shape: Sequence[int]
+    ) -> Array:
         occurrence = self._counts.get(path, 0)
         self._counts[path] = occurrence + 1
         if self._replay is None:
-            array = draw(generator(self.seed, path, occurrence), distribution, arguments, tuple(shape))
+            array = draw(
+                generator(self.seed, path, occurrence), distribution, arguments, tuple(shape)
+            )
         else:
             array = self._replay[path, occurrence]
         if array.shape != tuple(shape):
@@ -181,8 +187,8 @@ def initial_weights(program: ir.Program, seed: int) -> dict[str, Array]:
 def random_weights(program: ir.Program, seed: int) -> dict[str, Array]:
     """Random numbers in every tensor, by path, in float64: for comparing implementations.
 
-    An initial value of all zeros or ones hides mistakes, so biases are nonzero here, scales vary around
-    1, and running variances are positive.
+    An initial value of all zeros or ones hides mistakes, so biases are nonzero here, scales vary
+    around 1, and running variances are positive.
     """
     return {spec.path: _random_weight(spec, generator(seed, spec.path)) for spec in program.weights}
 
@@ -197,6 +203,8 @@ def _random_weight(spec: ir.WeightSpec, rng: np.random.Generator) -> Array:
             center = draw(rng, "constant", spec.init_args, spec.shape)
             return center + 0.1 * np.asarray(rng.standard_normal(spec.shape))
         case _ if len(spec.shape) >= 2:
-            return np.asarray(rng.standard_normal(spec.shape)) / math.sqrt(max(math.prod(spec.shape[1:]), 1))
+            return np.asarray(rng.standard_normal(spec.shape)) / math.sqrt(
+                max(math.prod(spec.shape[1:]), 1)
+            )
         case _:
             return 0.2 * np.asarray(rng.standard_normal(spec.shape))

@@ -1,7 +1,7 @@
 """Primitives that move data: reshape, transpose, patterns, concat, split, index, pad.
 
-In: arrays of any dtype; sizes, axes and patterns are compile-time attributes. Out: the same elements in
-another arrangement. No arithmetic; a gradient is a sum where an element was repeated.
+In: arrays of any dtype; sizes, axes and patterns are compile-time attributes. Out: the same
+elements in another arrangement. No arithmetic; a gradient is a sum where an element was repeated.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from dlc.reference.primitive import (
     Arrays,
     Case,
     Samples,
-    constant_vjp,
     define,
     unbroadcast,
 )
@@ -122,11 +121,11 @@ def index_vjp(g: Array, y: Array, x: Array, *, subscripts: Sequence[Subscript]) 
 
 
 def flip(x: Array, *, axis: int | Sequence[int]) -> Array:
-    return np.flip(x, axis)
+    return np.flip(x, axis if isinstance(axis, int) else tuple(axis))
 
 
 def flip_vjp(g: Array, y: Array, x: Array, *, axis: int | Sequence[int]) -> Array:
-    return np.flip(g, axis)
+    return flip(g, axis=axis)
 
 
 def pad(x: Array, *, pads: Sequence[Sequence[int]], value: float = 0.0) -> Array:
@@ -173,7 +172,12 @@ _INDEX = _cases(
 )
 
 SHAPING = (
-    define("reshape", reshape, reshape_vjp, _cases(([(2, 6)], {"shape": (3, 4)}), ([(1,)], {"shape": ()}))),
+    define(
+        "reshape",
+        reshape,
+        reshape_vjp,
+        _cases(([(2, 6)], {"shape": (3, 4)}), ([(1,)], {"shape": ()})),
+    ),
     define(
         "transpose",
         transpose,
@@ -200,7 +204,9 @@ SHAPING = (
         "split",
         split,
         split_vjp,
-        _cases(([(2, 6)], {"sizes": (1, 3, 2), "axis": -1}), ([(4, 2)], {"sizes": (4,), "axis": 0})),
+        _cases(
+            ([(2, 6)], {"sizes": (1, 3, 2), "axis": -1}), ([(4, 2)], {"sizes": (4,), "axis": 0})
+        ),
     ),
     define("index", index, index_vjp, _INDEX),
     define("flip", flip, flip_vjp, _cases(([(2, 3)], {"axis": 1}), ([(2, 3)], {"axis": (0, 1)}))),
@@ -208,88 +214,9 @@ SHAPING = (
         "pad",
         pad,
         pad_vjp,
-        _cases(([(2, 3)], {"pads": ((0, 1), (2, 0)), "value": 1.5}), ([()], {"pads": (), "value": 0.0})),
+        _cases(
+            ([(2, 3)], {"pads": ((0, 1), (2, 0)), "value": 1.5}), ([()], {"pads": (), "value": 0.0})
+        ),
         EXACT,
     ),
-)
-
-# ---------------------------------------------------------------- creation and conversion
-
-DTYPES: Mapping[str, type[np.generic]] = {
-    **dict.fromkeys(("float", "wide", "f64", "f32", "bf16", "f16"), np.float64),
-    "int": np.int64,
-    "bool": np.bool_,
-}
-"""What a dtype of the language is here: every float is computed in float64."""
-
-
-def arange(*, start: int, stop: int | None = None, step: int = 1) -> Array:
-    low, high = (0, start) if stop is None else (start, stop)
-    return np.arange(low, high, step, dtype=np.int64)
-
-
-def linspace(*, start: float, stop: float, count: int) -> Array:
-    return np.linspace(start, stop, count, dtype=np.float64)
-
-
-def full(*given: Array, shape: Sequence[int], value: Any = None, dtype: str | None = None) -> Array:
-    """`value`, an attribute or a scalar operand, repeated over `shape`."""
-    scalar = given[0] if given else np.asarray(value)
-    return np.full(tuple(shape), scalar, DTYPES[dtype] if dtype else scalar.dtype)
-
-
-def full_vjp(g: Array, y: Array, *given: Array, **_: Any) -> Arrays:
-    return tuple(unbroadcast(g, scalar.shape) for scalar in given)
-
-
-def cast(x: Array, *, dtype: str) -> Array:
-    return x.astype(DTYPES[dtype])
-
-
-def cast_vjp(g: Array, y: Array, x: Array, *, dtype: str) -> Array | None:
-    return g if y.dtype.kind == "f" else None
-
-
-def _literal(*attrs: dict[str, Any]) -> Samples:
-    return lambda rng: [((), each) for each in attrs]
-
-
-def _like(rng: np.random.Generator) -> Sequence[Case]:
-    return [((rng.normal(size=(2, 3)),), {}), ((rng.integers(0, 9, 4),), {})]
-
-
-def _casts(rng: np.random.Generator) -> Sequence[Case]:
-    x = rng.normal(size=(2, 3)) * 3.0
-    names = ("float", "wide", "int", "bool")
-    return [((value,), {"dtype": name}) for value in (x, x > 0.0, x.astype(np.int64)) for name in names]
-
-
-def _no_inputs_vjp(g: Array, y: Array, **_: Any) -> Arrays:
-    return ()
-
-
-CREATION = (
-    define(
-        "arange",
-        arange,
-        _no_inputs_vjp,
-        _literal(
-            {"start": 0, "stop": 5, "step": 1}, {"start": 7, "stop": 0, "step": -3}, {"start": 3, "stop": None}
-        ),
-    ),
-    define("linspace", linspace, _no_inputs_vjp, _literal({"start": 1e-4, "stop": 0.02, "count": 7})),
-    define(
-        "full",
-        full,
-        full_vjp,
-        lambda rng: [
-            ((), {"shape": (2, 3), "value": True, "dtype": "bool"}),
-            ((), {"shape": (), "value": 2, "dtype": "float"}),
-            ((rng.normal(size=()),), {"shape": (2,)}),
-        ],
-        SPREADS,
-    ),
-    define("zeros_like", np.zeros_like, constant_vjp, _like),
-    define("ones_like", np.ones_like, constant_vjp, _like),
-    define("cast", cast, cast_vjp, _casts),
 )

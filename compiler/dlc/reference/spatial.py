@@ -1,8 +1,8 @@
-"""Convolutions over images `[N, C, H, W]` and sequences `[N, C, T]`, with weights `[O, C / groups, KH, KW]`.
+"""Convolutions: images `[N, C, H, W]`, sequences `[N, C, T]`, weights `[O, C / groups, KH, KW]`.
 
-In: float arrays; stride, padding and dilation as one int, a pair, or pairs of (low, high) padding. Out:
-cross-correlations (the kernel is not flipped), as in every framework. A convolution is a matrix product
-over its windows; the transposed convolution is the gradient of the convolution.
+In: float arrays; stride, padding and dilation as one int, a pair, or pairs of (low, high) padding.
+Out: cross-correlations (the kernel is not flipped), as in every framework. A convolution is a
+matrix product over its windows; the transposed convolution is the gradient of the convolution.
 """
 
 from __future__ import annotations
@@ -54,15 +54,16 @@ class Geometry:
         """How many windows fit, per axis."""
         spans = [d * (k - 1) + 1 for d, k in zip(self.dilation, kernel, strict=True)]
         rows, columns = (
-            (n - span) // s + 1 for n, span, s in zip(self.padded(size), spans, self.stride, strict=True)
+            (n - span) // s + 1
+            for n, span, s in zip(self.padded(size), spans, self.stride, strict=True)
         )
         return rows, columns
 
-    def offset(self, position: tuple[int, int], count: tuple[int, int]) -> tuple[slice, ...]:
+    def offset(self, position: tuple[int, int], count: tuple[int, int]) -> tuple[Any, ...]:
         """Where element `position` of every window lies in the padded image."""
         starts = [p * d for p, d in zip(position, self.dilation, strict=True)]
         return (
-            ...,  # type: ignore[return-value]
+            ...,
             *(
                 slice(start, start + (n - 1) * s + 1, s)
                 for start, n, s in zip(starts, count, self.stride, strict=True)
@@ -79,7 +80,9 @@ def crop_image(padded: Array, geometry: Geometry, size: Sequence[int]) -> Array:
     return padded[..., top : top + size[0], left : left + size[1]]
 
 
-def windows(padded: Array, kernel: tuple[int, int], count: tuple[int, int], geometry: Geometry) -> Array:
+def windows(
+    padded: Array, kernel: tuple[int, int], count: tuple[int, int], geometry: Geometry
+) -> Array:
     """A view `[N, C, KH, KW, rows, columns]` of a padded image."""
     n, c, height, width = padded.strides
     (dilate_y, dilate_x), (stride_y, stride_x) = geometry.dilation, geometry.stride
@@ -102,7 +105,8 @@ def correlate(x: Array, w: Array, geometry: Geometry) -> Array:
     kernel = (w.shape[2], w.shape[3])
     count = geometry.count(x.shape[2:], kernel)
     rows = w.reshape(geometry.groups, w.shape[0] // geometry.groups, -1)
-    return np.matmul(rows, columns(x, kernel, geometry)).reshape(x.shape[0], w.shape[0], *count)
+    products = np.matmul(rows, columns(x, kernel, geometry))
+    return np.asarray(products.reshape(x.shape[0], w.shape[0], *count))
 
 
 def correlate_weight_gradient(g: Array, x: Array, w_shape: Shape, geometry: Geometry) -> Array:
@@ -111,7 +115,9 @@ def correlate_weight_gradient(g: Array, x: Array, w_shape: Shape, geometry: Geom
     return np.asarray(np.matmul(parts, np.swapaxes(windowed, -1, -2)).sum(axis=0).reshape(w_shape))
 
 
-def correlate_input_gradient(g: Array, w: Array, size: tuple[int, int], geometry: Geometry) -> Array:
+def correlate_input_gradient(
+    g: Array, w: Array, size: tuple[int, int], geometry: Geometry
+) -> Array:
     """The gradient for an image of height and width `size`: windows added up where they overlap."""
     batch, groups, count = g.shape[0], geometry.groups, (g.shape[2], g.shape[3])
     rows = w.reshape(groups, w.shape[0] // groups, -1)
@@ -129,7 +135,13 @@ def correlate_input_gradient(g: Array, w: Array, size: tuple[int, int], geometry
 
 
 def conv2d(
-    x: Array, w: Array, *, stride: Pair = 1, padding: Padding = 0, dilation: Pair = 1, groups: int = 1
+    x: Array,
+    w: Array,
+    *,
+    stride: Pair = 1,
+    padding: Padding = 0,
+    dilation: Pair = 1,
+    groups: int = 1,
 ) -> Array:
     return correlate(x, w, Geometry(pair(stride), sides(padding), pair(dilation), groups))
 
@@ -153,7 +165,8 @@ def conv2d_vjp(
 
 
 def same_padding(size: int, kernel: int, stride: int, dilation: int) -> tuple[int, int]:
-    """TensorFlow's SAME: `ceil(size / stride)` windows, the odd element of padding on the high side."""
+    """TensorFlow's SAME: `ceil(size / stride)` windows, the odd element of padding on the high
+    side."""
     count = -(-size // stride)
     total = max((count - 1) * stride + dilation * (kernel - 1) + 1 - size, 0)
     return total // 2, total - total // 2
@@ -164,7 +177,9 @@ def _same(x: Array, w: Array, stride: Pair, dilation: Pair) -> tuple[tuple[int, 
     return tuple(same_padding(n, k, s, d) for n, k, s, d in settings)
 
 
-def conv2d_same(x: Array, w: Array, *, stride: Pair = 1, dilation: Pair = 1, groups: int = 1) -> Array:
+def conv2d_same(
+    x: Array, w: Array, *, stride: Pair = 1, dilation: Pair = 1, groups: int = 1
+) -> Array:
     padding = _same(x, w, stride, dilation)
     return conv2d(x, w, stride=stride, padding=padding, dilation=dilation, groups=groups)
 
@@ -223,7 +238,12 @@ def conv2d_transpose(
     height, width = (
         (n - 1) * s - low - high + k + extra
         for n, s, (low, high), k, extra in zip(
-            x.shape[2:], geometry.stride, geometry.padding, w.shape[2:], pair(output_padding), strict=True
+            x.shape[2:],
+            geometry.stride,
+            geometry.padding,
+            w.shape[2:],
+            pair(output_padding),
+            strict=True,
         )
     )
     return correlate_input_gradient(x, w, (height, width), geometry)

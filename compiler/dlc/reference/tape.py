@@ -1,7 +1,7 @@
 """Reverse-mode differentiation on a flat tape, with optional float32-sized noise.
 
-In: primitives applied to values that are known by slot number. Out: the arrays, and for cotangents of some
-slots the cotangents of all slots that they depend on. Nothing recurses over values.
+In: primitives applied to values that are known by slot number. Out: the arrays, and for cotangents
+of some slots the cotangents of all slots that they depend on. Nothing recurses over values.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class Entry:
 class Tape:
     """All values of one run, in order.
 
-    With `noise`, every float result is perturbed by `UNIT * scale * N(0, 1)`, forward and backward: the
-    probabilistic running error analysis of a float32 run.
+    With `noise`, every float result is perturbed by `UNIT * scale * N(0, 1)`, forward and backward:
+    the probabilistic running error analysis of a float32 run.
     """
 
     noise: np.random.Generator | None = None
@@ -44,7 +44,11 @@ class Tape:
         return len(self.values) - 1
 
     def apply(
-        self, primitive: Primitive, inputs: tuple[int, ...], attrs: Mapping[str, Any], constant: bool = False
+        self,
+        primitive: Primitive,
+        inputs: tuple[int, ...],
+        attrs: Mapping[str, Any],
+        constant: bool = False,
     ) -> tuple[int, ...]:
         """`constant`: computed in float64 and then stored, so the only error is that of storing."""
         arrays = tuple(self.values[slot] for slot in inputs)
@@ -55,7 +59,9 @@ class Tape:
                 if constant
                 else primitive.noise(outputs, arrays, attrs)
             )
-            outputs = tuple(self._perturb(y, scale) for y, scale in zip(outputs, scales, strict=True))
+            outputs = tuple(
+                self._perturb(y, scale) for y, scale in zip(outputs, scales, strict=True)
+            )
         slots = tuple(self.add(y) for y in outputs)
         self.entries.append(Entry(primitive, inputs, slots, attrs))
         return slots
@@ -66,7 +72,8 @@ class Tape:
         return np.asarray(array + UNIT * scale * self.noise.standard_normal(array.shape))
 
     def backward(self, seeds: Iterable[tuple[int, Array]]) -> dict[int, Array]:
-        """Cotangents by slot, from the cotangents of some slots (which add up where one is repeated)."""
+        """Cotangents by slot, from the cotangents of some slots (which add up where one is
+        repeated)."""
         cotangents: dict[int, Array] = {}
         for slot, seed in seeds:
             self._accumulate(cotangents, slot, np.asarray(seed, np.float64))

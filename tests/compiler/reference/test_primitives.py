@@ -18,7 +18,9 @@ CASES = [
 STEP = 1e-5
 
 
-def difference(primitive: Primitive, inputs: Arrays, attrs: dict[str, Any], cotangents: Arrays, k: int) -> Any:
+def difference(
+    primitive: Primitive, inputs: Arrays, attrs: dict[str, Any], cotangents: Arrays, k: int
+) -> Any:
     """The gradient for input `k` by central differences of `sum(cotangent * output)`."""
     gradient = np.zeros(inputs[k].shape)
     for position in np.ndindex(gradient.shape):
@@ -52,7 +54,9 @@ def test_gradient_equals_central_difference(
         if primitive.name == "stop_gradient":
             assert gradient is None
             continue
-        expected = difference(primitive, inputs, attrs, cotangents, k) if is_float(outputs[0]) else 0.0
+        expected = (
+            difference(primitive, inputs, attrs, cotangents, k) if is_float(outputs[0]) else 0.0
+        )
         if gradient is None:
             np.testing.assert_allclose(expected, 0.0, atol=1e-9)
         else:
