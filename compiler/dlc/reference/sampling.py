@@ -69,6 +69,11 @@ def _glorot_uniform(rng: np.random.Generator, shape: Shape) -> Array:
     return rng.uniform(-bound, bound, shape)
 
 
+def _he_uniform(rng: np.random.Generator, shape: Shape) -> Array:
+    bound = math.sqrt(6.0 / fans(shape)[0])
+    return rng.uniform(-bound, bound, shape)
+
+
 def _normal(variance: Callable[[int, int], float]) -> Callable[[np.random.Generator, Shape], Array]:
     return lambda rng, shape: math.sqrt(variance(*fans(shape))) * rng.standard_normal(shape)
 
@@ -107,12 +112,13 @@ FAMILIES: Mapping[str, Family] = {
     "gumbel": Family({}, lambda rng, shape: -np.log(rng.standard_exponential(shape))),
     "fan_in_uniform": Family({}, _fan_in_uniform),
     "he_normal": Family({}, _normal(lambda fan_in, fan_out: 2.0 / fan_in)),
+    "he_uniform": Family({}, _he_uniform),
     "lecun_normal": Family({}, _normal(lambda fan_in, fan_out: 1.0 / fan_in)),
     "glorot_normal": Family({}, _normal(lambda fan_in, fan_out: 2.0 / (fan_in + fan_out))),
     "glorot_uniform": Family({}, _glorot_uniform),
     "orthogonal": Family({"gain": 1.0}, _orthogonal),
 }
-"""Sources: he_normal (He et al., 2015), glorot (Glorot & Bengio, 2010), lecun_normal (LeCun et al.,
+"""Sources: he_normal, he_uniform (He et al., 2015), glorot (Glorot & Bengio, 2010), lecun_normal (LeCun et al.,
 1998); fan_in_uniform is U(-1/sqrt(fan_in), 1/sqrt(fan_in)). `randint` excludes `high`;
 `truncated_normal` is cut at two standard deviations, and not rescaled."""
 

@@ -142,6 +142,7 @@ def test_top_k_takes_the_lowest_index_of_equal_values() -> None:
         ("truncated_normal", {"mean": 0.0, "std": 1.0}, 0.8796),
         ("fan_in_uniform", {}, 300**-0.5 * 3**-0.5),
         ("he_normal", {}, (2 / 300) ** 0.5),
+        ("he_uniform", {}, (2 / 300) ** 0.5),
         ("lecun_normal", {}, 300**-0.5),
         ("glorot_normal", {}, (2 / 500) ** 0.5),
         ("glorot_uniform", {}, (2 / 500) ** 0.5),
