@@ -19,6 +19,8 @@ Arrays: TypeAlias = tuple[Array, ...]
 Gradients: TypeAlias = tuple[Array | None, ...]
 Scales: TypeAlias = tuple[Array | float, ...]
 Case: TypeAlias = tuple[Arrays, dict[str, Any]]
+Forward: TypeAlias = Callable[[Arrays, Attrs], Arrays]
+Backward: TypeAlias = Callable[[Arrays, Arrays, Arrays, Attrs], Gradients]
 Samples: TypeAlias = Callable[[np.random.Generator], Sequence[Case]]
 
 UNIT = 2.0**-24
@@ -44,8 +46,8 @@ class Primitive:
     """
 
     name: str
-    forward: Callable[[Arrays, Attrs], Arrays]
-    vjp: Callable[[Arrays, Arrays, Arrays, Attrs], Gradients]
+    forward: Forward
+    vjp: Backward
     noise: Callable[[Arrays, Arrays, Attrs], Scales]
     vjp_noise: Callable[[Gradients, Arrays, Arrays, Arrays, Attrs], Scales]
     samples: Samples
@@ -144,6 +146,12 @@ def define(
             for gradient, x in zip(gradients, inputs, strict=True)
         )
 
+    return Primitive(
+        name, call, pull, _forward_scales(call, rounding), _backward_scales(pull, rounding), samples
+    )
+
+
+def _forward_scales(call: Forward, rounding: Rounding) -> Callable[[Arrays, Arrays, Attrs], Scales]:
     def noise(outputs: Arrays, inputs: Arrays, attrs: Attrs) -> Scales:
         if rounding.forward == 0.0:
             return (0.0,) * len(outputs)
@@ -151,6 +159,12 @@ def define(
             outputs = call(magnitudes(inputs), attrs)
         return tuple(rounding.forward * np.abs(y) if is_float(y) else 0.0 for y in outputs)
 
+    return noise
+
+
+def _backward_scales(
+    pull: Backward, rounding: Rounding
+) -> Callable[[Gradients, Arrays, Arrays, Arrays, Attrs], Scales]:
     def vjp_noise(
         gradients: Gradients, cotangents: Arrays, outputs: Arrays, inputs: Arrays, attrs: Attrs
     ) -> Scales:
@@ -164,4 +178,4 @@ def define(
             for g in gradients
         )
 
-    return Primitive(name, call, pull, noise, vjp_noise, samples)
+    return vjp_noise

@@ -118,9 +118,9 @@ FAMILIES: Mapping[str, Family] = {
     "glorot_uniform": Family({}, _glorot_uniform),
     "orthogonal": Family({"gain": 1.0}, _orthogonal),
 }
-"""Sources: he_normal, he_uniform (He et al., 2015), glorot (Glorot & Bengio, 2010), lecun_normal (LeCun et al.,
-1998); fan_in_uniform is U(-1/sqrt(fan_in), 1/sqrt(fan_in)). `randint` excludes `high`;
-`truncated_normal` is cut at two standard deviations, and not rescaled."""
+"""Sources: he_normal, he_uniform (He et al., 2015), glorot (Glorot & Bengio, 2010), lecun_normal
+(LeCun et al., 1998); fan_in_uniform is U(-1/sqrt(fan_in), 1/sqrt(fan_in)). `randint` excludes
+`high`; `truncated_normal` is cut at two standard deviations, and not rescaled."""
 
 
 def draw(rng: np.random.Generator, name: str, arguments: Arguments, shape: Shape) -> Array:

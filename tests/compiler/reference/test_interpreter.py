@@ -1,4 +1,4 @@
-"""The interpreter on hand-built programs: calls, loops, scans, samples, states, gradients, noise."""
+"""The interpreter on hand-built programs: calls, loops, scans, samples, gradients, noise."""
 
 from __future__ import annotations
 
