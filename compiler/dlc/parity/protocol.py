@@ -51,7 +51,7 @@ class TargetError(Exception):
         self.text = text
 
     def __str__(self) -> str:
-        place = f"\n  {self.file}:{self.line}: {self.text.strip()}" if self.line else ""
+        place = f"\n  {Path(self.file).name}:{self.line}: {self.text.strip()}" if self.line else ""
         return f"{self.target}: {self.message}{place}"
 
 

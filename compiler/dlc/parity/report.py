@@ -65,7 +65,7 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class Heading:
     """A program that was run, for the report's heading."""
 
     label: str
@@ -78,7 +78,7 @@ class Subject:
 class Report:
     """What `run_parity` found."""
 
-    subjects: list[Subject] = field(default_factory=list)
+    subjects: list[Heading] = field(default_factory=list)
     targets: list[str] = field(default_factory=list)
     cases: list[CaseResult] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
@@ -141,11 +141,12 @@ class Report:
         lines: list[str] = []
         for subject in self.subjects:
             lines += [*heading(subject), *matrix(self, subject), ""]
-        for failure in self.failures[:SHOWN_FAILURES]:
+        shown = first_failures(self.failures)
+        for failure in shown:
             lines += [*render_failure(failure, self.sources), ""]
-        hidden = len(self.failures) - SHOWN_FAILURES
+        hidden = len(self.failures) - len(shown)
         if hidden > 0:
-            lines += [f"and {hidden} more failed runs", ""]
+            lines += [f"and {plural(hidden, 'more failed run')}", ""]
         for error in self.errors:
             lines += [f"could not run {error}", ""]
         return "\n".join([*lines, verdict(self)]) + "\n"
@@ -183,7 +184,7 @@ def rows(cases: Sequence[CaseResult], label: str) -> Iterator[Row]:
                 yield Row(quantity, dtype, cells)
 
 
-def heading(subject: Subject) -> list[str]:
+def heading(subject: Heading) -> list[str]:
     seeds = sorted({point.seed for point in subject.points})
     sizes: dict[str, set[int]] = {}
     for point in subject.points:
@@ -194,7 +195,7 @@ def heading(subject: Subject) -> list[str]:
     return ["  " + "   ".join([*parts, "reference: numpy float64"])]
 
 
-def matrix(report: Report, subject: Subject) -> list[str]:
+def matrix(report: Report, subject: Heading) -> list[str]:
     table = [["", "", *report.targets, "", ""]]
     for row in rows(report.cases, subject.label):
         cells = [render_cell(row.cells.get(target)) for target in report.targets]
@@ -216,7 +217,7 @@ def render_cell(comparison: Comparison | None) -> str:
         return "-"
     if comparison.problem is not None:
         return "!"
-    noise = "" if comparison.rms is None else f" {comparison.rms:.1f}x"
+    noise = "" if comparison.rms is None else f" {comparison.rms:.2g}x"
     return f"{comparison.error:.1e}{noise}"
 
 
@@ -224,17 +225,38 @@ def verdict(report: Report) -> str:
     count = sum(len(case.comparisons) for case in report.cases)
     worst = report.worst
     if report.errors:
-        return f"COULD NOT RUN  {len(report.errors)} targets stopped, {len(report.failures)} runs failed"
+        stopped = plural(len(report.errors), "error")
+        return f"COULD NOT RUN  {stopped}, {plural(len(report.failures), 'failed run')}"
     if worst is None:
         return "COULD NOT RUN  nothing was compared"
     if report.failures:
         failed = sum(len(failure.case.failing) for failure in report.failures)
-        return f"FAILED  {failed:,} of {count:,} comparisons in {len(report.failures)} runs"
+        return f"FAILED  {failed:,} of {count:,} comparisons, in {plural(len(report.failures), 'run')}"
     share = worst.comparison.share
     return f"PASSED  {count:,} comparisons, worst {share:.1%} of its limit ({worst})"
 
 
 # ---------------------------------------------------------------- failures
+
+
+def plural(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def first_failures(failures: Sequence[Failure]) -> list[Failure]:
+    """The first failed run of each program, target and dtype; float64 stands for float32 too."""
+    found: dict[tuple[str, str], Failure] = {}
+    for failure in failures:
+        key = (failure.case.program, failure.case.target)
+        known = found.get(key)
+        if known is None or (known.case.dtype, failure.case.dtype) == ("float32", "float64"):
+            found[key] = failure
+    return list(found.values())[:SHOWN_FAILURES]
+
+
+def headline(case: CaseResult) -> Comparison:
+    """The tensor that a failure is about: an output if any is wrong, else the farthest off."""
+    return max(case.failing, key=lambda found: (found.kind == "output", found.share))
 
 
 def describe_tensor(comparison: Comparison) -> str:
@@ -256,14 +278,14 @@ def describe_difference(comparison: Comparison) -> str:
         return f"differs by {comparison.error:.1e} ({comparison.share:.3g} times its limit)"
     element = comparison.element or 0.0
     return (
-        f"differs by {comparison.error:.1e}, {comparison.rms:.1f} times the noise of float32 "
-        f"(limit {RMS_GATE:.0f}; worst element {element:.0f}, limit {ELEMENT_GATE:.0f})"
+        f"differs by {comparison.error:.1e}, {comparison.rms:.3g} times the noise of float32 "
+        f"(limit {RMS_GATE:.0f}; worst element {element:.3g}, limit {ELEMENT_GATE:.0f})"
     )
 
 
 def render_failure(failure: Failure, sources: Mapping[str, str]) -> list[str]:
     case = failure.case
-    worst = max(case.failing, key=lambda comparison: comparison.share)
+    worst = headline(case)
     title = f"{case.program} {case.dtype} {case.target}, {case.point}"
     lines = [f"FAILED  {title}: {describe_tensor(worst)} {describe_difference(worst)}"]
     others = len(case.failing) - 1
@@ -272,7 +294,8 @@ def render_failure(failure: Failure, sources: Mapping[str, str]) -> list[str]:
     finding = failure.finding
     if finding is None:
         return lines
-    lines.append(f"  {finding.title}, which {describe_difference(finding.comparison)}")
+    what = "" if finding.order == "weight" else f", which {describe_difference(finding.comparison)}"
+    lines.append(f"  {finding.title}{what}")
     lines += ["  " + line for line in excerpt(finding.at, sources)]
     if finding.line is not None:
         lines.append(f"  = generated at {failure.file}:{finding.line}")
@@ -343,7 +366,7 @@ def tensor_json(case: CaseResult, comparison: Comparison) -> dict[str, Any]:
 
 
 def failure_json(failure: Failure) -> dict[str, Any]:
-    worst = max(failure.case.failing, key=lambda comparison: comparison.share)
+    worst = headline(failure.case)
     found = failure.finding
     return tensor_json(failure.case, worst) | {
         "tensors": [comparison.name for comparison in failure.case.failing],

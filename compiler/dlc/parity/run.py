@@ -19,7 +19,7 @@ from dlc.parity.cases import DType, ParitySettings, Point, points, program_label
 from dlc.parity.compare import Comparison, Kind, compare
 from dlc.parity.localise import localise
 from dlc.parity.protocol import TargetError
-from dlc.parity.report import CaseResult, Failure, Report, Subject
+from dlc.parity.report import CaseResult, Failure, Heading, Report
 from dlc.parity.targets import Lower, Target, Workshop, lower, save_weights
 from dlc.parity.truth import Truth, find_truth
 from dlc.parity.worker import Array, Outcome
@@ -29,7 +29,7 @@ DEFAULT_TARGETS = ("torch", "jax", "keras")
 
 
 @dataclass(frozen=True, slots=True)
-class Subjects:
+class Subject:
     """A program and what its `parity` section says about it."""
 
     program: ir.Program
@@ -50,7 +50,7 @@ class Truths:
 
 
 def run_parity(
-    programs: ir.Program | Sequence[Subjects],
+    programs: ir.Program | Sequence[Subject],
     settings: ParitySettings | None = None,
     *,
     targets: Sequence[str] | None = None,
@@ -70,9 +70,10 @@ def run_parity(
     `targets`, `devices`, `dtypes` override the settings; `code` runs a file instead of the generated one,
     by target. Give a `workshop` and `truths` to keep processes and reference results between calls.
     """
-    subjects = [Subjects(programs, settings or ParitySettings())] if isinstance(
-        programs, ir.Program
-    ) else list(programs)
+    if isinstance(programs, ir.Program):
+        subjects = [Subject(programs, settings or ParitySettings())]
+    else:
+        subjects = list(programs)
     report = Report(sources=sources or {})
     own = Workshop(keras_backend, emit) if workshop is None else None
     shop = workshop or own
@@ -92,7 +93,7 @@ def run_parity(
 class Proof:
     """One program on all targets."""
 
-    subject: Subjects
+    subject: Subject
     report: Report
     workshop: Workshop
     truths: Truths
@@ -115,14 +116,16 @@ class Proof:
         near = 0
         for point in points(program, settings):
             self.progress(f"{label} {point}")
-            truth = self.truths.find(program, point, settings)
+            truth = self._truth(point, dtypes or settings.dtypes)
+            if truth is None:
+                break
             covered.append(point)
             near += truth.kinks
             started = self._point(started, truth, dtypes or settings.dtypes)
             if not started:
                 break
         count = sum(math.prod(spec.shape) for spec in program.weights if spec.kind == "param")
-        self.report.subjects.append(Subject(label, count, tuple(covered), near))
+        self.report.subjects.append(Heading(label, count, tuple(covered), near))
 
     def _start(
         self, names: Iterable[str], devices: Iterable[str], code: Mapping[str, Path]
@@ -139,33 +142,51 @@ class Proof:
                     self.report.targets.append(target.label)
                 yield target
 
-    def _point(self, targets: list[Target], truth: Truth, dtypes: Sequence[DType]) -> list[Target]:
-        """Runs all targets; gives those that can go on."""
-        weights = save_weights(truth, self.workshop.folder / "weights.safetensors")
-        with ThreadPoolExecutor(max(1, len(targets))) as pool:
-            results = pool.map(lambda target: self._target(target, truth, dtypes, weights), targets)
-        return [target for target, goes_on in zip(targets, results, strict=True) if goes_on]
+    def _truth(self, point: Point, dtypes: Sequence[DType]) -> Truth | None:
+        """None where the specification itself cannot be evaluated: that is in the report's errors."""
+        try:
+            truth = self.truths.find(self.subject.program, point, self.subject.settings)
+            if "float32" in dtypes:
+                _ = truth.noise
+        except (ValueError, IndexError, ArithmeticError) as error:
+            notes = "".join(f"\n  {note}" for note in getattr(error, "__notes__", ()))
+            self.report.errors.append(TargetError("reference", f"{point}: {error}{notes}"))
+            return None
+        return truth
 
-    def _target(self, target: Target, truth: Truth, dtypes: Sequence[DType], weights: Path) -> bool:
-        label = program_label(truth.program)
-        for dtype in dtypes:
-            try:
-                outcome = target.run(truth, dtype, weights)
-            except TargetError as error:
-                if error.kind != "SampleMismatch":
-                    self.report.errors.append(error)
-                    return False
-                problem = Comparison(
-                    "output", "samples", dtype, math.inf, math.inf, problem=f"differ: {error.message}"
-                )
-                comparisons: tuple[Comparison, ...] = (problem,)
+    def _point(self, targets: list[Target], truth: Truth, dtypes: Sequence[DType]) -> list[Target]:
+        """Runs all targets at the same time; gives those that can go on."""
+        weights = save_weights(truth, self.workshop.folder / "weights.safetensors")
+
+        def run(target: Target) -> list[Outcome | TargetError]:
+            return list(attempts(target, truth, dtypes, weights))
+
+        with ThreadPoolExecutor(max(1, len(targets))) as pool:
+            results = list(pool.map(run, targets))
+        going_on = []
+        for target, outcomes in zip(targets, results, strict=True):
+            for dtype, outcome in zip(dtypes, outcomes, strict=False):
+                if isinstance(outcome, TargetError) and outcome.kind != "SampleMismatch":
+                    self.report.errors.append(outcome)
+                    break
+                self._judge(target, truth, dtype, outcome, weights)
             else:
-                comparisons = tuple(judge(truth, outcome, dtype))
-            case = CaseResult(target.label, label, truth.point, dtype, comparisons)
-            self.report.cases.append(case)
-            if case.failing:
-                self.report.failures.append(self._failure(target, truth, case, weights))
-        return True
+                going_on.append(target)
+        return going_on
+
+    def _judge(
+        self, target: Target, truth: Truth, dtype: DType, outcome: Outcome | TargetError, weights: Path
+    ) -> None:
+        if isinstance(outcome, TargetError):
+            text = f"differ: {outcome.message}"
+            comparisons = [Comparison("output", "samples", dtype, math.inf, math.inf, problem=text)]
+        else:
+            comparisons = list(judge(truth, outcome, dtype))
+        label = program_label(truth.program)
+        case = CaseResult(target.label, label, truth.point, dtype, tuple(comparisons))
+        self.report.cases.append(case)
+        if case.failing:
+            self.report.failures.append(self._failure(target, truth, case, weights))
 
     def _failure(self, target: Target, truth: Truth, case: CaseResult, weights: Path) -> Failure:
         """Looks for the first difference, once for each target and program."""
@@ -175,15 +196,28 @@ class Proof:
             and failure.finding is not None
             for failure in self.report.failures
         )
-        file = target.file(truth.program, case.dtype)
         if not self.locate or known:
             return Failure(case)
+        file = target.file(truth.program, case.dtype)
         try:
             outcome = target.run(truth, case.dtype, weights, trace=True)
         except TargetError:
             return Failure(case)
         finding = localise(truth, outcome, file.lines, case.failing, case.dtype)
         return Failure(case, finding, file.path.name)
+
+
+def attempts(
+    target: Target, truth: Truth, dtypes: Sequence[DType], weights: Path
+) -> Iterable[Outcome | TargetError]:
+    """The outcome for each dtype, or why there is none; ends where the target cannot go on."""
+    for dtype in dtypes:
+        try:
+            yield target.run(truth, dtype, weights)
+        except TargetError as error:
+            yield error
+            if error.kind != "SampleMismatch":
+                return
 
 
 # ---------------------------------------------------------------- judging
