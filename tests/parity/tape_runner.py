@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 import tape
-from safetensors.numpy import load_file
-
 from dlc.parity.worker import Array, Case, Outcome, serve
 from dlc.reference.tape import Tape
+from safetensors.numpy import load_file
 
 
 class TapeRunner:

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from dlc.parity.compare import UNIT32, Comparison, compare
 
 RNG = np.random.default_rng(0)
@@ -35,7 +34,8 @@ def test_the_gate_is_relative_to_the_tensor() -> None:
 
 
 def test_zero_tensors_are_judged_by_the_terms_that_cancelled() -> None:
-    """Contributions of size 1: float64 leaves about 1e-16, whatever the relative error of that is."""
+    """Contributions of size 1: float64 leaves about 1e-16, whatever the relative error of that
+    is."""
     rounding = 1e-16 * ONE
     assert judge(rounding, -2e-17 * ONE).ok
     assert judge(rounding, np.zeros((3, 4))).ok
@@ -53,7 +53,10 @@ def test_what_cannot_be_rounded_must_be_exact() -> None:
 def test_numbers_that_are_not_finite(bad: float) -> None:
     wrong = ONE.copy()
     wrong[1, 2] = bad
-    assert judge(wrong, ONE).problem == f"is not finite: 1 {'NaN' if np.isnan(bad) else 'Inf'} of 12 numbers"
+    assert (
+        judge(wrong, ONE).problem
+        == f"is not finite: 1 {'NaN' if np.isnan(bad) else 'Inf'} of 12 numbers"
+    )
     assert "in the reference" in (judge(ONE, wrong).problem or "")
     assert not judge(wrong, wrong).ok
 

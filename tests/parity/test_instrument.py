@@ -8,12 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-
 from dlc.parity.instrument import find_sites, instrument
 from dlc.parity.loading import load_module
 from dlc.parity.recorder import Recorder
 
-TEXT = '''\
+TEXT = """\
 class A:
     def forward(self, x):
         batch, time = x.shape
@@ -37,7 +36,7 @@ def outer(x):
 
     twice = list(map(lambda v: double(v), [x]))
     return body(x)
-'''
+"""
 
 
 class Number(float):
@@ -88,7 +87,12 @@ def run(text: str, call: str, emitted: str = TEXT, tmp: Path = Path()) -> list[t
     path = tmp / "generated.py"
     path.write_text(text)
     kept: list[tuple[int, object]] = []
-    recorder = Recorder(lambda site, value: (kept.append((site, float(value))), value)[1])
+
+    def keep(site: int, value: object) -> object:
+        kept.append((site, float(value)))  # type: ignore[arg-type]
+        return value
+
+    recorder = Recorder(keep)
     sites = find_sites(emitted)
     request = {
         "emitted": [(s.function, s.target, s.text, s.number, s.line, s.last) for s in sites],
@@ -128,7 +132,12 @@ def test_renamed_functions_record_nothing(tmp_path: Path) -> None:
 
 def test_tuples_are_recorded_by_element() -> None:
     kept: list[object] = []
-    recorder = Recorder(lambda site, value: (kept.append(value), value)[1])
+
+    def keep(site: int, value: object) -> object:
+        kept.append(value)
+        return value
+
+    recorder = Recorder(keep)
     one, two, state = Number(1), Number(2), Pair(Number(3), None)
     pair = Pair(one, two)
     assert recorder(0, pair) is pair

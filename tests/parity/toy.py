@@ -1,4 +1,4 @@
-"""A small network as hand-built IR, and a backend whose generated files run on the reference's own tape."""
+"""A small network as hand-built IR, and a backend whose files run on the reference's own tape."""
 
 from __future__ import annotations
 
@@ -62,14 +62,14 @@ class Toy:
 '''
 
 ORIGINS = {
-    "h = tape.apply(\"take\"": 10,
-    "y = tape.apply(\"matmul\"": 2,
-    "return tape.apply(\"add\"": 3,
+    'h = tape.apply("take"': 10,
+    'y = tape.apply("matmul"': 2,
+    'return tape.apply("add"': 3,
     "h = self.fc.forward": 11,
-    "h = tape.apply(\"tanh\"": 12,
-    "h = tape.apply(\"erf\"": 12,
+    'h = tape.apply("tanh"': 12,
+    'h = tape.apply("erf"': 12,
     "keep = ": 13,
-    "h = tape.apply(\"where\"": 15,
+    'h = tape.apply("where"': 15,
     "self.mean = tape.apply": 16,
     "out = ": 17,
 }
@@ -115,7 +115,13 @@ def number(value: float) -> ir.Static:
     return ir.Static(expr=constant(value))
 
 
+PROGRAM_SIZES = {"B": 3, "T": 5}
 B, T = dims.variable("B"), dims.variable("T")
+
+
+def declare(name: str, value: ir.Tensor, at: str) -> ir.WeightDecl:
+    normal = ir.Distribution(name="normal")
+    return ir.WeightDecl(kind="param", name=name, tensor=value, init=normal, at=place(at))
 
 
 def dense() -> ir.Definition:
@@ -125,10 +131,9 @@ def dense() -> ir.Definition:
         tensor(5, "float", B, T, 3),
         tensor(6, "float", B, T, 3),
     )
-    normal = ir.Distribution(name="normal")
     weights = (
-        ir.WeightDecl(kind="param", name="weight", tensor=w, init=normal, at=place("weight: float[out, D]")),
-        ir.WeightDecl(kind="param", name="bias", tensor=b, init=normal, at=place("bias: float[out]")),
+        declare("weight", w, "weight: float[out, D]"),
+        declare("bias", b, "bias: float[out]"),
     )
     weight = ir.Weight(path=("weight",), id=2)
     body = (
@@ -241,7 +246,7 @@ def source_lines(code: str) -> tuple[SourceLine, ...]:
     return tuple(lines)
 
 
-@dataclass(frozen=True)
+@dataclass
 class TapeBackend:
     """A third-party backend; `replace` plants mistakes in what it emits."""
 

@@ -1,8 +1,8 @@
 """What a parity run covers: the settings of a spec's `parity` section, opened up into points.
 
-In: `ParitySettings` (made by the elaborator, or by hand) and a program. Out: one `Point` for each method,
-mode, seed and combination of sizes. Sizes that the settings leave open get small awkward values that the
-program's conditions allow.
+In: `ParitySettings` (made by the elaborator, or by hand) and a program. Out: one `Point` for each
+method, mode, seed and combination of sizes. Sizes that the settings leave open get small awkward
+values that the program's conditions allow.
 """
 
 from __future__ import annotations
@@ -20,8 +20,35 @@ DType: TypeAlias = Literal["float64", "float32"]
 
 DEFAULT_SEEDS = (0, 1, 2)
 BATCHES = (1, 3)
-LENGTHS = (5, 7, 6, 3, 4, 2, 1, 8, 9, 12, 16, 17, 24, 28, 32, 33, 48, 64, 65, 96, 97, 128, 160, 192, 224)
-"""Values tried for a size that nobody chose, unequal ones first: odd ones show off-by-one padding."""
+LENGTHS = (
+    5,
+    7,
+    6,
+    3,
+    4,
+    2,
+    1,
+    8,
+    9,
+    12,
+    16,
+    17,
+    24,
+    28,
+    32,
+    33,
+    48,
+    64,
+    65,
+    96,
+    97,
+    128,
+    160,
+    192,
+    224,
+)
+"""Values tried for a size that nobody chose, unequal ones first: odd ones show off-by-one
+padding."""
 SEARCH_LIMIT = 20_000
 
 
@@ -35,7 +62,8 @@ class Tolerance:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """`check gradient { f32 = tol(...) }`: `kind` is forward, gradient or steps; tolerances by dtype."""
+    """`check gradient { f32 = tol(...) }`: `kind` is forward, gradient or steps; tolerances by
+    dtype."""
 
     kind: str
     tolerances: Mapping[DType, Tolerance]
@@ -47,8 +75,8 @@ class Check:
 class ParitySettings:
     """A `parity` section. Empty fields mean: everything that makes sense.
 
-    `net`: `GPT2` or `GPT2.tiny`, None for every network. `sizes`: values for each size variable, all
-    combinations run. `inputs`: how to draw an input, by name. `devices`: `cpu` or `cuda`.
+    `net`: `GPT2` or `GPT2.tiny`, None for every network. `sizes`: values for each size variable,
+    all combinations run. `inputs`: how to draw an input, by name. `devices`: `cpu` or `cuda`.
     """
 
     net: str | None = None
@@ -130,7 +158,8 @@ def size_choices(
 def complete(
     program: ir.Program, definition: ir.Definition, known: Sizes, variables: Sequence[str]
 ) -> dict[str, int] | None:
-    """Values for the variables that are not known, all different if possible; None if none is allowed."""
+    """Values for the variables that are not known, all different if possible; None if none is
+    allowed."""
     names = [name for name in variables if name not in known]
     combinations = itertools.product(LENGTHS, repeat=len(names))
     distinct = (c for c in combinations if len(set(c)) == len(c))

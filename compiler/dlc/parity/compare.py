@@ -1,27 +1,29 @@
 """How near is near enough: one tensor of a target against the float64 reference.
 
-In: an array of the target, the reference's, and the predicted noise of a float32 run. Out: `Comparison`
-values that say how far apart they are and what share of the limit that is.
+In: an array of the target, the reference's, and the predicted noise of a float32 run. Out:
+`Comparison` values that say how far apart they are and what share of the limit that is.
 
-float64 proves meaning: `max|a - b| <= 1e-10 * max|b|`. A correct float64 program leaves 1e-15 to 1e-13, and
-an epsilon of 1.1e-5 instead of 1e-5 gives 1e-7, so there are decades of room on both sides.
+float64 proves meaning: `max|a - b| <= 1e-10 * max|b|`. A correct float64 program leaves 1e-15 to
+1e-13, and an epsilon of 1.1e-5 instead of 1e-5 gives 1e-7, so there are decades of room on both
+sides.
 
-Where a tensor is zero in exact arithmetic (the gradient of a bias in front of BatchNorm, of the key bias of
-softmax attention), both sides hold nothing but rounding errors of the terms that cancelled, and a relative
-error means nothing. The size of these errors is known: the float32 noise of the same tensor, scaled to
-float64 by 2**-29. Differences of up to 30 standard deviations of it pass, the same element limit as in
-float32. For tensors that are not zero this is far below 1e-10 of their size and changes nothing. Where no
-term can be rounded (a parameter that nothing uses), the noise is zero and so is the limit.
+Where a tensor is zero in exact arithmetic (the gradient of a bias in front of BatchNorm, of the key
+bias of softmax attention), both sides hold nothing but rounding errors of the terms that cancelled,
+and a relative error means nothing. The size of these errors is known: the float32 noise of the same
+tensor, scaled to float64 by 2**-29. Differences of up to 30 standard deviations of it pass, the
+same element limit as in float32. For tensors that are not zero this is far below 1e-10 of their
+size and changes nothing. Where no term can be rounded (a parameter that nothing uses), the noise is
+zero and so is the limit.
 
-float32 measures accuracy against the noise that rounding must cause: `RMS(error) / RMS(sigma) <= 6` and
-`max |error_i| / max(sigma_i, RMS(sigma)) <= 30`. Measured on correct programs of three frameworks: 1.07 to
-3.14, and 4.7 to 12.2. A result must at least be stored in float32, so sigma_i is no less than 0.4 units in
-the last place of the result.
+float32 measures accuracy against the noise that rounding must cause: `RMS(error) / RMS(sigma) <= 6`
+and `max |error_i| / max(sigma_i, RMS(sigma)) <= 30`. Measured on correct programs of three
+frameworks: 1.07 to 3.14, and 4.7 to 12.2. A result must at least be stored in float32, so sigma_i
+is no less than 0.4 units in the last place of the result.
 
-The two float32 figures follow the probabilistic rounding error analysis of Higham & Mary (2019), "A new
-approach to probabilistic rounding error analysis", SIAM J. Sci. Comput. 41(5); that a tolerance must scale
-with the error of an unavoidable computation is the practice of PyTorch's `same()` with a float64 reference
-(torch/_dynamo/utils.py).
+The two float32 figures follow the probabilistic rounding error analysis of Higham & Mary (2019), "A
+new approach to probabilistic rounding error analysis", SIAM J. Sci. Comput. 41(5); that a tolerance
+must scale with the error of an unavoidable computation is the practice of PyTorch's `same()` with a
+float64 reference (torch/_dynamo/utils.py).
 """
 
 from __future__ import annotations
@@ -80,7 +82,8 @@ def root_mean_square(array: Array) -> float:
 def compare(
     kind: Kind, name: str, found: Array | None, expected: Array, sigma: Array, dtype: str
 ) -> Comparison:
-    """Judges `found` against `expected`. `sigma`: the float32 noise of each element, zeros if none."""
+    """Judges `found` against `expected`. `sigma`: the float32 noise of each element, zeros if
+    none."""
     problem = structural_problem(found, expected, dtype)
     if problem is not None or found is None:
         return Comparison(kind, name, dtype, share=np.inf, error=np.inf, problem=problem)

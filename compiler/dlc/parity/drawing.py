@@ -1,11 +1,12 @@
 """Random data for one point: inputs, weights, draws of samples, cotangents.
 
-In: a program and a point. Out: float64 arrays whose numbers are all float32 numbers, so that a float32 run
-and a float64 run see the same data, and the float32 error is the error of computing alone.
+In: a program and a point. Out: float64 arrays whose numbers are all float32 numbers, so that a
+float32 run and a float64 run see the same data, and the float32 error is the error of computing
+alone.
 
-Every tensor of weights is random (an initial bias of zeros hides mistakes). Integer inputs get the range
-that the settings give them; where they give none, the range of the tables that the input indexes, found by
-following the input through a run on zeros.
+Every tensor of weights is random (an initial bias of zeros hides mistakes). Integer inputs get the
+range that the settings give them; where they give none, the range of the tables that the input
+indexes, found by following the input through a run on zeros.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-
 from dlc import ir
 from dlc.parity.cases import Point, definition_of
 from dlc.parity.worker import Array
@@ -46,7 +46,10 @@ class Shapes:
             {
                 item.name: None
                 if item.tensor is None
-                else (item.tensor.type.dtype, tuple(concrete(s, sizes) for s in item.tensor.type.sizes))
+                else (
+                    item.tensor.type.dtype,
+                    tuple(concrete(s, sizes) for s in item.tensor.type.sizes),
+                )
                 for item in definition.inputs
             }
         )
@@ -71,7 +74,9 @@ def draw_inputs(
     definition = definition_of(program, point.method, point.training)
     shapes = Shapes.of(definition, point.sizes)
     open_integers = [
-        name for name, item in shapes.items.items() if item and item[0] == "int" and name not in chosen
+        name
+        for name, item in shapes.items.items()
+        if item and item[0] == "int" and name not in chosen
     ]
     bounds = index_bounds(program, point, shapes, weights) if open_integers else {}
     found: dict[str, Array | None] = {}
@@ -109,16 +114,17 @@ def random_mask(rng: np.random.Generator, shape: tuple[int, ...], *, false_row: 
 def index_bounds(
     program: ir.Program, point: Point, shapes: Shapes, weights: Mapping[str, Array]
 ) -> dict[str, int]:
-    """For each integer input the size of the smallest table that it indexes, directly or computed with.
+    """For each integer input the size of the smallest table that it indexes, directly or computed
+    with.
 
-    A run on zeros shows which tables: the integers that depend on the input are followed on the tape.
-    An offset that the program adds shows as the value that arrives for zero.
+    A run on zeros shows which tables: the integers that depend on the input are followed on the
+    tape. An offset that the program adds shows as the value that arrives for zero.
     """
-    dtypes = {"int": np.int64, "bool": np.bool_}
     zeros = {
-        name: (np.ones if item[0] == "bool" else np.zeros)(item[1], dtypes.get(item[0], np.float64))
+        name: neutral(dtype, shape)
         for name, item in shapes.items.items()
         if item is not None
+        for dtype, shape in [item]
     }
     samples = SampleSource(point.seed)
     result = Interpreter(program).run(zeros, weights, point.method, point.training, samples)
@@ -129,6 +135,13 @@ def index_bounds(
             counted = [n for axis in shapes.items.values() if axis for n in axis[1][1:]]
             found[name] = max(1, min(sizes)) if sizes else max([LOOSE_BOUND, *counted])
     return found
+
+
+def neutral(dtype: str, shape: tuple[int, ...]) -> Array:
+    """Zeros that are in the range of every table; masks that keep everything."""
+    if dtype == "bool":
+        return np.ones(shape, np.bool_)
+    return np.zeros(shape, np.int64 if dtype == "int" else np.float64)
 
 
 def indexed_sizes(result: Result, start: int) -> Sequence[int]:
@@ -150,21 +163,29 @@ def indexed_sizes(result: Result, start: int) -> Sequence[int]:
 # ---------------------------------------------------------------- samples and cotangents
 
 
+def with_defaults(arguments: Sequence[float]) -> tuple[float, float]:
+    """The two parameters of a normal or uniform: 0 and 1 where they are left out."""
+    first, second = (list(arguments) + [0.0, 1.0][len(arguments) :])[:2]
+    return first, second
+
+
 def standardise(one: Draw) -> tuple[StandardDraw, Draw]:
     """The standard draw that a target is given, in float32 numbers, and what the reference replays.
 
-    Targets draw normal(0, 1) and uniform(0, 1) and compute the rest. A gumbel is `-log(-log(u))` and an
-    exponential `-log1p(-u) / rate` of a uniform `u`.
+    Targets draw normal(0, 1) and uniform(0, 1) and compute the rest. A gumbel is `-log(-log(u))`
+    and an exponential `-log1p(-u) / rate` of a uniform `u`.
     """
     array, arguments = one.array, list(one.arguments.values())
     match one.distribution:
         case "normal" | "truncated_normal":
-            mean, std = [*arguments, *(0.0, 1.0)[len(arguments) :]]
+            mean, std = with_defaults(arguments)
             standard = single((array - mean) / std if std else np.zeros(array.shape))
             kind, value = "normal", mean + std * standard
         case "uniform":
-            low, high = [*arguments, *(0.0, 1.0)[len(arguments) :]]
-            standard = single((array - low) / (high - low) if high != low else np.zeros(array.shape))
+            low, high = with_defaults(arguments)
+            standard = single(
+                (array - low) / (high - low) if high != low else np.zeros(array.shape)
+            )
             kind, value = "uniform", low + (high - low) * standard
         case "gumbel":
             standard = single(np.exp(-np.exp(-array)))
@@ -182,7 +203,9 @@ def standardise(one: Draw) -> tuple[StandardDraw, Draw]:
 def draw_cotangents(point: Point, outputs: Sequence[Array], attempt: int = 0) -> list[Array | None]:
     """A random direction for each float output, None for the others."""
     return [
-        single(np.asarray(generator(point.seed, f"cotangent {n}", attempt).standard_normal(y.shape)))
+        single(
+            np.asarray(generator(point.seed, f"cotangent {n}", attempt).standard_normal(y.shape))
+        )
         if y.dtype.kind == "f"
         else None
         for n, y in enumerate(outputs)

@@ -1,7 +1,7 @@
 """What went wrong while generated code ran, as a few plain facts.
 
-In: an exception and the generated file. Out: the framework's message and the last line of the generated
-file that was running, without the frames of the framework.
+In: an exception and the generated file. Out: the framework's message and the last line of the
+generated file that was running, without the frames of the framework.
 """
 
 from __future__ import annotations

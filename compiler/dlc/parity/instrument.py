@@ -1,11 +1,12 @@
 """Makes the statements of a generated file record their values.
 
-In: Python text and the sites of the file as it was emitted. Out: a syntax tree in which `x = <expr>` reads
-`x = __record__(number, <expr>)`, and `return` likewise, inside functions and methods. Line numbers stay.
-Only this file knows how a statement of an edited file is recognised as one of the emitted file.
+In: Python text and the sites of the file as it was emitted. Out: a syntax tree in which `x =
+<expr>` reads `x = __record__(number, <expr>)`, and `return` likewise, inside functions and methods.
+Line numbers stay. Only this file knows how a statement of an edited file is recognised as one of
+the emitted file.
 
-The bodies of nested functions run with recording paused: frameworks trace them (scan, vmap), and what they
-compute has another meaning than its place in the text.
+The bodies of nested functions run with recording paused: frameworks trace them (scan, vmap), and
+what they compute has another meaning than its place in the text.
 """
 
 from __future__ import annotations
@@ -96,10 +97,14 @@ def align(emitted: Sequence[Site], present: Sequence[Site]) -> dict[int, int]:
     found: dict[int, int] = {}
     for function, sites in new.items():
         before = old[function]
-        texts = SequenceMatcher(None, [s.text for s in before], [s.text for s in sites], autojunk=False)
+        texts = SequenceMatcher(
+            None, [s.text for s in before], [s.text for s in sites], autojunk=False
+        )
         for tag, a, a_end, b, b_end in texts.get_opcodes():
             if tag == "equal":
-                pairs: Iterable[tuple[Site, Site]] = zip(before[a:a_end], sites[b:b_end], strict=True)
+                pairs: Iterable[tuple[Site, Site]] = zip(
+                    before[a:a_end], sites[b:b_end], strict=True
+                )
             else:
                 pairs = _by_target(before[a:a_end], sites[b:b_end])
             found.update({site.number: origin.number for origin, site in pairs})
@@ -107,7 +112,9 @@ def align(emitted: Sequence[Site], present: Sequence[Site]) -> dict[int, int]:
 
 
 def _by_target(before: Sequence[Site], after: Sequence[Site]) -> Iterator[tuple[Site, Site]]:
-    names = SequenceMatcher(None, [s.target for s in before], [s.target for s in after], autojunk=False)
+    names = SequenceMatcher(
+        None, [s.target for s in before], [s.target for s in after], autojunk=False
+    )
     for a, b, size in names.get_matching_blocks():
         yield from zip(before[a : a + size], after[b : b + size], strict=True)
 
@@ -141,7 +148,8 @@ def _name(text: str) -> ast.Name:
 def instrument(text: str, emitted: Sequence[Site], wanted: frozenset[int]) -> ast.Module:
     """The tree of a file whose statements record under their numbers in the emitted file.
 
-    `wanted`: the numbers to record. Statements without a counterpart in the emitted file record nothing.
+    `wanted`: the numbers to record. Statements without a counterpart in the emitted file record
+    nothing.
     """
     tree = ast.parse(text)
     numbers = align(emitted, find_sites(text))
@@ -150,4 +158,5 @@ def instrument(text: str, emitted: Sequence[Site], wanted: frozenset[int]) -> as
         if number is not None and number in wanted and statement.value is not None:
             recorded = ast.Call(_name(RECORD), [ast.Constant(number), statement.value], [])
             statement.value = ast.copy_location(recorded, statement.value)
-    return ast.fix_missing_locations(_Pause().visit(tree))
+    _Pause().visit(tree)
+    return ast.fix_missing_locations(tree)

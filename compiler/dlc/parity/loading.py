@@ -1,7 +1,7 @@
 """Imports a generated file as a module of its own, each time afresh.
 
-In: the path of the file and, when tracing, the sites of the emitted file and those wanted. Out: the module,
-instrumented when tracing. Errors carry the file's own path and line numbers.
+In: the path of the file and, when tracing, the sites of the emitted file and those wanted. Out: the
+module, instrumented when tracing. Errors carry the file's own path and line numbers.
 """
 
 from __future__ import annotations

@@ -1,11 +1,12 @@
 """Where a target first leaves the reference.
 
-In: the reference's trace on a point, and the trace that the instrumented generated file recorded on the same
-point. Out: a `Finding`: the first value that differs in execution order; if all agree, the first cotangent
-that differs going backwards; if these agree too, the weight whose gradient differs.
+In: the reference's trace on a point, and the trace that the instrumented generated file recorded on
+the same point. Out: a `Finding`: the first value that differs in execution order; if all agree, the
+first cotangent that differs going backwards; if these agree too, the weight whose gradient differs.
 
-The k-th execution of a statement is compared with the k-th execution of the node that it came from. Values
-may have their axes in another order (channels last): the order in which they agree best counts.
+The k-th execution of a statement is compared with the k-th execution of the node that it came from.
+Values may have their axes in another order (channels last): the order in which they agree best
+counts.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-
 from dlc.backend import SourceLine
 from dlc.ir import Location
 from dlc.parity.compare import Comparison, compare
@@ -31,7 +31,8 @@ AUDIT_RUNS = 8
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`order` is forward, backward or weight; `what` names the value; `line` is of the generated file."""
+    """`order` is forward, backward or weight; `what` names the value; `line` is of the generated
+    file."""
 
     order: str
     what: str
@@ -98,7 +99,9 @@ def orders(shape: tuple[int, ...], wanted: tuple[int, ...]) -> Iterator[tuple[in
                 yield order
 
 
-def compare_loosely(name: str, found: Array, expected: Array, sigma: Array, dtype: str) -> Comparison:
+def compare_loosely(
+    name: str, found: Array, expected: Array, sigma: Array, dtype: str
+) -> Comparison:
     """Like `compare`, for the axis order that agrees best."""
     if found.dtype.kind == "f" and expected.dtype.kind == "f":
         found = found.astype(dtype)
@@ -122,7 +125,9 @@ def localise(
     """The first difference, None where the traces have nothing to say."""
     matches = match_traces(outcome.forward, lines, truth.result.trace)
     slots = frozenset(match.entry.slot for match in matches)
-    forward, backward = trace_noise(truth.evaluate, truth.result, truth.gradients, slots, AUDIT_RUNS)
+    forward, backward = trace_noise(
+        truth.evaluate, truth.result, truth.gradients, slots, AUDIT_RUNS
+    )
     values = truth.result.tape.values
     for match in matches:
         slot = match.entry.slot

@@ -1,12 +1,13 @@
 """The error that float32 arithmetic must cause, predicted from the float64 reference.
 
-In: a function that evaluates the reference with perturbations of the size of float32 rounding errors, drawn
-from a seed. Out: the standard deviation of each element of each tensor over several seeds, and a count of
-the numbers so near a kink that float32 may decide otherwise than float64.
+In: a function that evaluates the reference with perturbations of the size of float32 rounding
+errors, drawn from a seed. Out: the standard deviation of each element of each tensor over several
+seeds, and a count of the numbers so near a kink that float32 may decide otherwise than float64.
 
-This is a probabilistic running error analysis: each primitive's result is moved by `2**-24 * c * scale`
-times a standard normal, where `scale` is the same operation on absolute values for sums of products, and the
-result itself elsewhere (see `dlc.reference.tape`). Higham & Mary (2019), SIAM J. Sci. Comput. 41(5).
+This is a probabilistic running error analysis: each primitive's result is moved by `2**-24 * c *
+scale` times a standard normal, where `scale` is the same operation on absolute values for sums of
+products, and the result itself elsewhere (see `dlc.reference.tape`). Higham & Mary (2019), SIAM J.
+Sci. Comput. 41(5).
 """
 
 from __future__ import annotations
@@ -16,10 +17,9 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
-
 from dlc.reference.interpreter import Gradients, Result
 from dlc.reference.tape import Entry
+from numpy.typing import NDArray
 
 Array: TypeAlias = NDArray[Any]
 Evaluate: TypeAlias = Callable[[int | None], tuple[Result, Gradients, Mapping[Any, Array]]]
@@ -31,8 +31,30 @@ TRIALS = 6
 NEGLIGIBLE = 1e-9
 
 BRANCHING = frozenset(
-    "abs sign round floor floor_divide remainder maximum minimum equal not_equal less less_equal greater "
-    "greater_equal max min argmax argmin sort top_k max_pool1d max_pool2d".split()
+    [
+        "abs",
+        "sign",
+        "round",
+        "floor",
+        "floor_divide",
+        "remainder",
+        "maximum",
+        "minimum",
+        "equal",
+        "not_equal",
+        "less",
+        "less_equal",
+        "greater",
+        "greater_equal",
+        "max",
+        "min",
+        "argmax",
+        "argmin",
+        "sort",
+        "top_k",
+        "max_pool1d",
+        "max_pool2d",
+    ]
 )
 """Primitives whose value or gradient jumps."""
 
@@ -92,8 +114,8 @@ def slot_noise(
 def kinks(evaluate: Evaluate, result: Result, cotangents: Gradients, runs: int) -> int:
     """How many operations' outcomes change within `MARGIN` standard deviations of their inputs.
 
-    Float results count only where their gradient matters: the maximum that a stable softmax subtracts
-    has none.
+    Float results count only where their gradient matters: the maximum that a stable softmax
+    subtracts has none.
     """
     entries = [entry for entry in result.tape.entries if is_live(entry, result, cotangents)]
     slots = frozenset(slot for entry in entries for slot in entry.inputs)
@@ -117,7 +139,8 @@ def is_live(entry: Entry, result: Result, cotangents: Gradients) -> bool:
 
 
 def outcome(entry: Entry, inputs: tuple[Array, ...], likes: tuple[Array, ...]) -> list[Array]:
-    """What an operation decided: its integer and bool results, and which operands its gradient chose."""
+    """What an operation decided: its integer and bool results, and which operands its gradient
+    chose."""
     outputs = entry.primitive.forward(inputs, entry.attrs)
     decided = [output for output in outputs if output.dtype.kind != "f"]
     if entry.primitive.name in ("round", "floor", "floor_divide", "sign"):
@@ -145,13 +168,16 @@ def changes(
                 move(array, sigmas[slot], position, trial, rng)
                 for position, (slot, array) in enumerate(zip(entry.inputs, inputs, strict=True))
             )
-            for flags, new, old in zip(changed, outcome(entry, moved, likes), expected, strict=True):
+            for flags, new, old in zip(
+                changed, outcome(entry, moved, likes), expected, strict=True
+            ):
                 flags |= ~np.isclose(new, old, rtol=1e-6, atol=0.0)
     return int(sum(flags.sum() for flags in changed))
 
 
 def move(array: Array, sigma: Array, position: int, trial: int, rng: np.random.Generator) -> Array:
-    """Moves to the edge of the margin: operands towards and away from each other first, then at random."""
+    """Moves to the edge of the margin: operands towards and away from each other first, then at
+    random."""
     if array.dtype.kind != "f":
         return array
     if trial < 2:
@@ -170,7 +196,9 @@ def trace_noise(
     """The spread of intermediate values and of their cotangents, by slot."""
     values = result.tape.values
     forward = {slot: Spread(values[slot]) for slot in slots}
-    backward = {slot: Spread(cotangents.slots.get(slot, np.zeros(values[slot].shape))) for slot in slots}
+    backward = {
+        slot: Spread(cotangents.slots.get(slot, np.zeros(values[slot].shape))) for slot in slots
+    }
     for seed in range(runs):
         perturbed, gradients, _ = evaluate(2000 + seed)
         for slot in slots:

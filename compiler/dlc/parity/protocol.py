@@ -1,8 +1,8 @@
 """The side of a parity run that talks to the processes in which frameworks run.
 
 In: a backend's `runner` module, and requests made of plain values and arrays. Out: outcomes, or
-`TargetError` with the framework's own message. One `Worker` is one process for one target and device; it
-lives through all cases. Arrays travel in files of one temporary directory.
+`TargetError` with the framework's own message. One `Worker` is one process for one target and
+device; it lives through all cases. Arrays travel in files of one temporary directory.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from types import TracebackType
 from typing import IO, Any, Self
 
 import numpy as np
-
 from dlc.parity.worker import Array, Draw, Outcome, load_outcome
 
 START_SECONDS = 300.0
@@ -29,8 +28,8 @@ RUN_SECONDS = 600.0
 
 
 class TargetError(Exception):
-    """A target could not run. `line` and `text` are of the generated file, where they are known; `kind` is
-    the name of the exception."""
+    """A target could not run. `line` and `text` are of the generated file, where they are known;
+    `kind` is the name of the exception."""
 
     def __init__(
         self,
@@ -241,7 +240,8 @@ class Worker:
         arrays = Path(self._folder.name, "case.npz")
         result = Path(self._folder.name, f"result{self._count}.npz")
         request = write_request(run, arrays, result)
-        assert self._process is not None and self._process.stdin is not None
+        assert self._process is not None
+        assert self._process.stdin is not None
         try:
             self._process.stdin.write(json.dumps(request) + "\n")
             self._process.stdin.flush()
@@ -263,7 +263,9 @@ def write_request(run: Run, arrays: Path, result: Path) -> dict[str, Any]:
         ("samples", [draw.value for draw in data.draws]),
         ("cotangents", list(data.cotangents)),
     ):
-        stored.update({f"{group}.{n}": value for n, value in enumerate(values) if value is not None})
+        stored.update(
+            {f"{group}.{n}": value for n, value in enumerate(values) if value is not None}
+        )
     with arrays.open("wb") as file:
         np.savez(file, **stored)  # type: ignore[arg-type]
     return {

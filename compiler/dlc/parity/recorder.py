@@ -1,9 +1,9 @@
 """Keeps the values that instrumented statements compute, in execution order.
 
-In: calls from instrumented code (see `dlc.parity.instrument`), each with the number of its statement and
-the value of its expression. Out: the value that the code goes on with. What happens to a value is the
-framework's affair: its runner sets `keep`, for example to remember the tensor and ask for its gradient, or
-to add a zero with respect to which it differentiates.
+In: calls from instrumented code (see `dlc.parity.instrument`), each with the number of its
+statement and the value of its expression. Out: the value that the code goes on with. What happens
+to a value is the framework's affair: its runner sets `keep`, for example to remember the tensor and
+ask for its gradient, or to add a zero with respect to which it differentiates.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ Keep: TypeAlias = Callable[[int, Any], Any]
 class Recorder:
     """`recorder(site, value)` passes every tensor in `value` through `keep(site, tensor)`.
 
-    Tuples are kept element by element; numbers, lists, NumPy tables and whatever else is no tensor pass
-    through. A tuple within a tuple is the state that a function returns beside its result, and is left
-    alone, unless it stands first.
+    Tuples are kept element by element; numbers, lists, NumPy tables and whatever else is no tensor
+    pass through. A tuple within a tuple is the state that a function returns beside its result, and
+    is left alone, unless it stands first.
     """
 
     def __init__(self, keep: Keep | None = None) -> None:
@@ -49,7 +49,8 @@ class Recorder:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Nothing is kept inside: for the bodies of nested functions, which a framework may trace."""
+        """Nothing is kept inside: for the bodies of nested functions, which a framework may
+        trace."""
         self._paused += 1
         try:
             yield

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-
 from dlc import ir
 from dlc.parity.cases import DType, ParitySettings, Point, points, program_label
 from dlc.parity.compare import Comparison, Kind, compare
@@ -67,8 +66,9 @@ def run_parity(
 ) -> Report:
     """Proves programs on targets. What cannot run is in the report's `errors`, never raised.
 
-    `targets`, `devices`, `dtypes` override the settings; `code` runs a file instead of the generated one,
-    by target. Give a `workshop` and `truths` to keep processes and reference results between calls.
+    `targets`, `devices`, `dtypes` override the settings; `code` runs a file instead of the
+    generated one, by target. Give a `workshop` and `truths` to keep processes and reference results
+    between calls.
     """
     if isinstance(programs, ir.Program):
         subjects = [Subject(programs, settings or ParitySettings())]
@@ -143,7 +143,8 @@ class Proof:
                 yield target
 
     def _truth(self, point: Point, dtypes: Sequence[DType]) -> Truth | None:
-        """None where the specification itself cannot be evaluated: that is in the report's errors."""
+        """None where the specification itself cannot be evaluated: that is in the report's
+        errors."""
         try:
             truth = self.truths.find(self.subject.program, point, self.subject.settings)
             if "float32" in dtypes:
@@ -175,7 +176,12 @@ class Proof:
         return going_on
 
     def _judge(
-        self, target: Target, truth: Truth, dtype: DType, outcome: Outcome | TargetError, weights: Path
+        self,
+        target: Target,
+        truth: Truth,
+        dtype: DType,
+        outcome: Outcome | TargetError,
+        weights: Path,
     ) -> None:
         if isinstance(outcome, TargetError):
             text = f"differ: {outcome.message}"

@@ -1,7 +1,8 @@
 """A backend with everything that runs on it: its process, and its files for a program.
 
-In: the names of targets, or files of the user's own. Out: `Target` values that run a point. Generated files
-are written once for each program; where a backend's exact and fast texts are equal there is one file.
+In: the names of targets, or files of the user's own. Out: `Target` values that run a point.
+Generated files are written once for each program; where a backend's exact and fast texts are equal
+there is one file.
 """
 
 from __future__ import annotations
@@ -13,8 +14,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from safetensors.numpy import save_file
-
 from dlc.backend import Backend, Emitted, SourceLine, find_backend
 from dlc.ir import Program
 from dlc.parity.instrument import Site, find_sites
@@ -22,6 +21,7 @@ from dlc.parity.localise import statement_lines
 from dlc.parity.protocol import Arrays, Run, TargetError, Worker, normal_device
 from dlc.parity.truth import Truth
 from dlc.parity.worker import Outcome
+from safetensors.numpy import save_file
 
 Lower: TypeAlias = Callable[[Backend, Program, bool], Emitted]
 """Emits a program for a backend; the last argument asks for exact natives only."""
@@ -74,7 +74,8 @@ def save_weights(truth: Truth, path: Path) -> Path:
 
 @dataclass
 class Target:
-    """One backend on one device. `code`: a file of the user's to run instead of the generated one."""
+    """One backend on one device. `code`: a file of the user's to run instead of the generated
+    one."""
 
     backend: Backend
     device: str

@@ -1,8 +1,8 @@
 """What one point should give: data, and the float64 evaluation of the definitions on it.
 
-In: a program, a point and its settings. Out: a `Truth`: the data for the targets, the tensors to compare
-with, the trace to find a first difference with, and, when asked, the predicted noise of a float32 run.
-It is computed once and shared by all targets and dtypes.
+In: a program, a point and its settings. Out: a `Truth`: the data for the targets, the tensors to
+compare with, the trace to find a first difference with, and, when asked, the predicted noise of a
+float32 run. It is computed once and shared by all targets and dtypes.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-
 from dlc import ir
 from dlc.parity.cases import ParitySettings, Point, program_label
 from dlc.parity.compare import Kind
@@ -41,8 +40,9 @@ class Data:
 
 @dataclass(frozen=True)
 class Truth:
-    """The reference on one point. `kinks` counts numbers so near a kink that float32 may take the other
-    side, where gradients in float32 are not determined; `attempts` is how often inputs were drawn."""
+    """The reference on one point. `kinks` counts numbers so near a kink that float32 may take the
+    other side, where gradients in float32 are not determined; `attempts` is how often inputs were
+    drawn."""
 
     program: ir.Program
     point: Point
@@ -72,7 +72,8 @@ class Truth:
 def name_outputs(result: Result) -> tuple[str, ...]:
     several = len(result.output_names) > 1
     return tuple(
-        name or (f"output {n}" if several else "output") for n, name in enumerate(result.output_names)
+        name or (f"output {n}" if several else "output")
+        for n, name in enumerate(result.output_names)
     )
 
 
@@ -102,7 +103,9 @@ def evaluate(
 
 
 def finite(tensors: Mapping[Key, Array]) -> bool:
-    return all(array.dtype.kind != "f" or bool(np.isfinite(array).all()) for array in tensors.values())
+    return all(
+        array.dtype.kind != "f" or bool(np.isfinite(array).all()) for array in tensors.values()
+    )
 
 
 def make_data(
@@ -130,8 +133,9 @@ def make_data(
 def find_truth(program: ir.Program, point: Point, settings: ParitySettings) -> Truth:
     """The reference on a point, with inputs drawn again while any number is too near a kink.
 
-    Where that cannot be avoided (large networks have too many numbers), the draw with the fewest stays.
-    Rows of a mask that are false throughout are given up where they make the reference infinite.
+    Where that cannot be avoided (large networks have too many numbers), the draw with the fewest
+    stays. Rows of a mask that are false throughout are given up where they make the reference
+    infinite.
     """
     weights = weights_of(program, point.seed)
     audited = "float32" in settings.dtypes

@@ -1,9 +1,9 @@
 """The side of a parity run that imports a framework: what a backend's `runner` module is built on.
 
-In: requests, one JSON object a line, on standard input; arrays in npz and safetensors files. Out: one JSON
-reply a line on what was standard output when the process started (`serve` moves everything else that is
-printed to standard error) and the results in an npz file. This module imports no framework: a backend
-gives `serve` a function that makes its `Runner`.
+In: requests, one JSON object a line, on standard input; arrays in npz and safetensors files. Out:
+one JSON reply a line on what was standard output when the process started (`serve` moves everything
+else that is printed to standard error) and the results in an npz file. This module imports no
+framework: a backend gives `serve` a function that makes its `Runner`.
 """
 
 from __future__ import annotations
@@ -18,11 +18,10 @@ from types import ModuleType
 from typing import IO, Any, Protocol, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
-
 from dlc.parity.failure import SampleMismatch, describe_error
 from dlc.parity.loading import load_module
 from dlc.parity.recorder import Recorder
+from numpy.typing import NDArray
 
 Array: TypeAlias = NDArray[Any]
 Traced: TypeAlias = list[tuple[int, Array]]
@@ -40,7 +39,8 @@ class Draw:
 class SampleQueue:
     """The reference's random draws, handed to the generated code in execution order.
 
-    Draws are standard: normal(0, 1), uniform(0, 1), the mask of a bernoulli, the numbers of a randint.
+    Draws are standard: normal(0, 1), uniform(0, 1), the mask of a bernoulli, the numbers of a
+    randint.
     """
 
     def __init__(self, draws: list[Draw]) -> None:
@@ -87,9 +87,11 @@ class Case:
     """`cpu` or `cuda`."""
     training: bool
     inputs: dict[str, Array | None]
-    """By input name, in order; None for an optional input that is absent. float64, int64 or bool."""
+    """By input name, in order; None for an optional input that is absent. float64, int64 or
+    bool."""
     weights_path: Path
-    """safetensors with every parameter and state by its path, float64: for the file's own loader."""
+    """safetensors with every parameter and state by its path, float64: for the file's own
+    loader."""
     samples: SampleQueue
     cotangents: list[Array | None]
     """One for each output in order, None where it is an integer or bool. The scalar that is
@@ -154,15 +156,14 @@ def load_outcome(path: Path) -> Outcome:
     with np.load(path) as file:
         index = json.loads(bytes(file["index"]).decode())
         outputs = [file[f"outputs.{n}"] for n in range(index["outputs"])]
-        named = {
-            group: {name: file[f"{group}.{n}"] for n, name in enumerate(index[group])}
-            for group in GROUPS
-        }
-        traces = {
-            group: [(site, file[f"{group}.{n}"]) for n, site in enumerate(index[group])]
+        gradients, input_gradients, states = (
+            {name: file[f"{group}.{n}"] for n, name in enumerate(index[group])} for group in GROUPS
+        )
+        forward, backward = (
+            [(site, file[f"{group}.{n}"]) for n, site in enumerate(index[group])]
             for group in ("forward", "backward")
-        }
-    return Outcome(outputs, **named, **traces)
+        )
+    return Outcome(outputs, gradients, input_gradients, states, forward, backward)
 
 
 def read_case(request: Mapping[str, Any]) -> Case:
@@ -207,7 +208,8 @@ def run_request(runner: Runner, request: Mapping[str, Any]) -> dict[str, Any]:
         if case.samples.left:
             names = ", ".join(f"`{draw.name}`" for draw in case.samples.left[:4])
             raise SampleMismatch(
-                f"the code ended with {len(case.samples.left)} samples of the spec not drawn: {names}"
+                f"the code ended with {len(case.samples.left)} samples of the spec not drawn: "
+                f"{names}"
             )
         save_outcome(Path(request["result"]), outcome)
     except (Exception, SystemExit, RecursionError) as error:
@@ -226,7 +228,8 @@ def take_over_streams() -> tuple[IO[str], IO[str]]:
 
 
 def serve(make_runner: Callable[[], Runner]) -> None:
-    """Answers requests until standard input ends. The first reply says whether the runner started."""
+    """Answers requests until standard input ends. The first reply says whether the runner
+    started."""
     requests, replies = take_over_streams()
 
     def reply(answer: Mapping[str, Any]) -> None:
