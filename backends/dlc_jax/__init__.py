@@ -1,0 +1,37 @@
+"""The JAX backend: pure functions over NamedTuple parameters, `jax.numpy` and `jax.lax`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+from dlc.backend import Emitted, Native, Pass
+from dlc.emit.naming import snake_case
+from dlc.ir import Program
+
+from dlc_jax.natives import NATIVES
+
+
+@dataclass(frozen=True)
+class JaxBackend:
+    """Emits `NETWORK_jax.py`."""
+
+    name: str = "jax"
+    runner: str = "dlc_jax.runner"
+    natives: Mapping[str, Native] = field(default_factory=lambda: NATIVES)
+    passes: Sequence[Pass] = ()
+
+    def emit(self, program: Program, *, exact: bool = False) -> Emitted:
+        """The model file. Every native claimed here is float64-clean, so `exact` changes nothing."""
+        from dlc.emit.planner import plan_file
+
+        from dlc_jax.module import Module
+
+        plan = plan_file(program, self.natives)
+        text, lines = Module(plan).write()
+        path = PurePosixPath(f"{snake_case(program.name)}_jax.py")
+        return Emitted({path: text}, path, lines)
+
+
+BACKEND = JaxBackend()
