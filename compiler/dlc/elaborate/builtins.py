@@ -1,0 +1,238 @@
+"""The compiler's own functions: compile-time numbers and lists, distributions, conversions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from dlc import ir, statics, values
+from dlc.dims import Dim
+from dlc.elaborate.failure import Failed, fail
+from dlc.elaborate.frame import Frame
+from dlc.ir import Const, Expr, Operation, Ref
+from dlc.values import AnyValue, Builtin, DistributionValue, DTypeValue, ListValue, TensorValue
+from dlc_grammar import syntax
+
+if TYPE_CHECKING:
+    from dlc.elaborate.calls import Arguments
+
+STATIC = (Const, Ref, Operation)
+LONGEST_LIST = 1_000_000
+
+DISTRIBUTIONS: Mapping[str, tuple[tuple[str, float | None], ...]] = {
+    "zeros": (),
+    "ones": (),
+    "constant": (("value", None),),
+    "normal": (("mean", 0.0), ("std", 1.0)),
+    "uniform": (("low", 0.0), ("high", 1.0)),
+    "truncated_normal": (("mean", 0.0), ("std", 1.0)),
+    "bernoulli": (("p", None),),
+    "randint": (("low", None), ("high", None)),
+    "fan_in_uniform": (),
+    "he_normal": (),
+    "he_uniform": (),
+    "glorot_uniform": (),
+    "glorot_normal": (),
+    "lecun_normal": (),
+    "orthogonal": (("gain", 1.0),),
+}
+"""Distributions and their arguments with defaults. The arguments keep these names in the IR."""
+
+AMBIGUOUS = {"zeros", "ones"}
+"""Also tensor functions: a distribution only without arguments."""
+
+
+def distribution(frame: Frame, node: syntax.Call) -> DistributionValue | None:
+    """`normal(0.0, 0.02)` as a distribution, None where the call is something else."""
+    assert isinstance(node.function, syntax.Name)
+    name = node.function.id
+    if name not in DISTRIBUTIONS or (name in AMBIGUOUS and (node.args or node.keywords)):
+        return None
+    from dlc.elaborate.calls import arguments
+
+    given = arguments(frame, node)
+    spec = DISTRIBUTIONS[name]
+    found: dict[str, AnyValue] = {}
+    if len(given.positional) > len(spec):
+        raise fail("E0211", f"`{name}` takes {len(spec)} arguments", node.span, "too many are given")
+    for (key, _), (value, _span) in zip(spec, given.positional, strict=False):
+        found[key] = value
+    for key, (value, span) in given.keywords.items():
+        if key not in dict(spec):
+            raise fail("E0210", f"`{name}` has no argument `{key}`", span, "not an argument",
+                       help=f"its arguments are {', '.join(k for k, _ in spec)}")  # fmt: skip
+        found[key] = value
+    args: dict[str, Expr] = {}
+    for key, default in spec:
+        value = found.get(key, Const(value=default))
+        if not isinstance(value, STATIC) or not statics.is_number(value.value):
+            raise fail("E0231", f"`{key}` of `{name}` is a number", node.span,
+                       f"this is {values.describe(value)}", help=f"write {name}({key}=0.5)")  # fmt: skip
+        args[key] = value
+    return DistributionValue(name, args)
+
+
+# ---------------------------------------------------------------- numbers and lists
+
+
+def _total(items: Expr) -> Any:
+    return sum(items.value, start=0)
+
+
+def _product(items: Expr) -> Any:
+    result: Any = 1
+    for value in items.value:
+        result = result * value
+    return result
+
+
+def _range(*bounds: Expr) -> tuple[int, ...]:
+    values_ = [b.value for b in bounds]
+    if not 1 <= len(values_) <= 3:
+        raise statics.Wrong("range takes one to three integers")
+    for value in values_:
+        if isinstance(value, Dim):
+            raise statics.Wrong(f"range needs numbers, and the size {value} is only known when the model runs")
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise statics.Wrong(f"range needs integers, not {statics.describe(value)}")
+    if len(values_) == 3 and values_[2] == 0:
+        raise statics.Wrong("the step of a range is not zero")
+    numbers = range(*values_)
+    if len(numbers) > LONGEST_LIST:
+        raise statics.Wrong(f"this list has {len(numbers):_} items, more than a million")
+    return tuple(numbers)
+
+
+def _number(function: Callable[[Any], Any]) -> Callable[[Expr], Any]:
+    def apply(x: Expr) -> Any:
+        if isinstance(x.value, Dim):
+            raise statics.Symbolic
+        if not statics.is_number(x.value):
+            raise statics.Wrong(f"a number is needed, not {statics.describe(x.value)}")
+        try:
+            return function(x.value)
+        except (ValueError, OverflowError) as error:
+            raise statics.Wrong(f"{error}") from None
+
+    return apply
+
+
+def _extreme(choose: Callable[..., Any]) -> Callable[..., Any]:
+    def apply(*args: Expr) -> Any:
+        found = args[0].value if len(args) == 1 and isinstance(args[0].value, tuple) else [a.value for a in args]
+        if not found:
+            raise statics.Wrong("an empty list has no largest or smallest element")
+        if any(isinstance(value, Dim) for value in found):
+            raise statics.Symbolic
+        return choose(found)
+
+    return apply
+
+
+def _int(x: Expr) -> Any:
+    if isinstance(x.value, Dim):
+        return x.value
+    return _number(int)(x)
+
+
+_STATIC: Mapping[str, Callable[..., Any]] = {
+    "range": _range,
+    "len": lambda x: len(x.value),
+    "sum": _total,
+    "prod": _product,
+    "ceil": _number(math.ceil),
+    "floor": _number(math.floor),
+    "round": _number(round),
+    "abs": _number(abs),
+    "sqrt": _number(math.sqrt),
+    "log": _number(math.log),
+    "exp": _number(math.exp),
+    "sin": _number(math.sin),
+    "cos": _number(math.cos),
+    "int": _int,
+    "float": _number(float),
+    "max": _extreme(max),
+    "maximum": _extreme(max),
+    "min": _extreme(min),
+    "minimum": _extreme(min),
+}
+NUMERIC = frozenset(_STATIC) - {"range", "len", "int", "float"}
+"""Names that are also tensor functions: compile-time where every argument is."""
+NAMES = frozenset({*_STATIC, "enumerate", "zip", "reversed", *DISTRIBUTIONS}) - {"float"}
+
+
+def call(frame: Frame, function: Builtin, given: Arguments, node: syntax.Node) -> AnyValue:
+    """Call a compile-time function."""
+    name = function.name
+    if name in ("enumerate", "zip", "reversed", "len"):
+        return _list_function(frame, name, given, node)
+    if name in DISTRIBUTIONS and name not in _STATIC:
+        raise fail("E0231", f"`{name}` is a distribution", node.span, "not a value here",
+                   help=f"draw from it: sample x: float[B] ~ {name}(...)")  # fmt: skip
+    args = []
+    for value, span in [*given.positional, *given.keywords.values()]:
+        if isinstance(value, ListValue) and all(isinstance(v, STATIC) for v in value.items):
+            value = statics.operation("tuple", value.items, tuple(v.value for v in value.items))  # type: ignore[arg-type,union-attr]
+        if not isinstance(value, STATIC):
+            raise fail("E0222", f"`{name}` is decided at compile time", span,
+                       f"this is {values.describe(value)}")  # fmt: skip
+        args.append(value)
+    try:
+        return statics.operation(name, args, _STATIC[name](*args))
+    except statics.Wrong as wrong:
+        code = "E0106" if "million" in str(wrong) else "E0223"
+        raise fail(code, str(wrong), node.span, f"in `{name}`", help="loop over a smaller list") from None
+    except TypeError:
+        raise fail("E0211", f"`{name}` is called with the wrong arguments", node.span, "here") from None
+    except statics.Symbolic:
+        raise fail(
+            "E0224", f"`{name}` of a size that is only known when the model runs", node.span, "here",
+            help="give the size a number",
+        ) from None  # fmt: skip
+
+
+def _list_function(frame: Frame, name: str, given: Arguments, node: syntax.Node) -> AnyValue:
+    from dlc.elaborate.expressions import elements, sequence
+
+    if given.keywords or not given.positional or (name != "zip" and len(given.positional) != 1):
+        raise fail("E0211", f"`{name}` takes a list", node.span, "in this call")
+    lists = [elements(frame, value, span) for value, span in given.positional]
+    if name == "len":
+        source = given.positional[0][0]
+        if isinstance(source, STATIC):
+            return statics.operation("len", (source,), len(source.value))
+        return Const(value=len(lists[0]))
+    static_args = [v for v, _ in given.positional if isinstance(v, STATIC)]
+    if len(static_args) == len(given.positional):
+        plain = [tuple(v.value) for v in static_args]
+        built = {"enumerate": lambda: tuple(enumerate(plain[0])), "zip": lambda: tuple(zip(*plain, strict=False)),
+                 "reversed": lambda: tuple(reversed(plain[0]))}  # fmt: skip
+        return statics.operation(name, static_args, built[name]())
+    if name == "enumerate":
+        return ListValue(tuple(sequence([Const(value=i), item]) for i, item in enumerate(lists[0])))
+    if name == "reversed":
+        return ListValue(tuple(reversed(lists[0])))
+    return ListValue(tuple(sequence(list(items)) for items in zip(*lists, strict=False)))
+
+
+def convert(frame: Frame, dtype: DTypeValue, given: Arguments, node: syntax.Node) -> AnyValue:
+    """`int(x)` and `float(x)` of compile-time numbers."""
+    if dtype.name not in ("int", "float"):
+        raise fail("E0228", f"`{dtype.name}` cannot be called", node.span, "called here",
+                   help=f"convert a tensor with cast(x, {dtype.name})")  # fmt: skip
+    tensor = next((span for value, span in given.positional if isinstance(value, TensorValue)), None)
+    if tensor is not None:
+        raise fail("E0222", f"`{dtype.name}(...)` is for compile-time numbers", tensor, "this is a tensor",
+                   help=f"convert it: cast(x, {dtype.name})")  # fmt: skip
+    return call(frame, Builtin(dtype.name), given, node)
+
+
+def ir_distribution(value: AnyValue, span: Any) -> ir.Distribution:
+    """A distribution for the IR, or E0231."""
+    if isinstance(value, DistributionValue):
+        return ir.Distribution(name=value.name, args=value.args)
+    if isinstance(value, values.Poison):
+        raise Failed(None)
+    raise fail("E0231", "a distribution is needed after `~`", span, f"this is {values.describe(value)}",
+               help="write for example ~ normal(0.0, 0.02), ~ zeros() or ~ fan_in_uniform()")  # fmt: skip

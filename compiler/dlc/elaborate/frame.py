@@ -1,0 +1,213 @@
+"""The state of elaboration: a `Session` per network, a `Builder` per definition, a `Frame` per body."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from dlc import dims, ir, statics
+from dlc.dims import Dim
+from dlc.elaborate.failure import fail
+from dlc.ir import Expr, Location, TensorType
+from dlc.modules import Loader, LoadedModule
+from dlc.values import AnyValue, LayerValue, TensorValue
+from dlc_grammar import syntax
+from dlc_grammar.diagnostics import Diagnostic
+from dlc_grammar.source import Source, Span
+
+BUDGET = 1_000_000
+"""Elaborated nodes (E0106); keeps "finite" from meaning forever."""
+
+
+@dataclass
+class Elaborated:
+    """A memoised definition with what only elaboration needs of it."""
+
+    definition: ir.Definition
+    init_rules: tuple[InitRule, ...]
+    layers: dict[tuple[str, tuple[int, ...]], LayerValue]
+
+
+@dataclass(frozen=True)
+class InitRule:
+    """`"**.weight" = normal(0.0, 0.02)`."""
+
+    pattern: str
+    distribution: ir.Distribution
+    span: Span
+
+
+class Session:
+    """Everything that the elaboration of one network shares."""
+
+    def __init__(self, loader: Loader) -> None:
+        self.loader = loader
+        self.diagnostics: list[Diagnostic] = []
+        self.definitions: dict[str, Elaborated] = {}
+        self.memo: dict[object, Elaborated] = {}
+        self.origins: dict[tuple[int, str], int] = {}
+        self.kept: list[syntax.Node] = []
+        self.nodes = 0
+        self.rounds = 0
+        self.facts: dict[str, int] = {}
+        self.requirements: list[ir.Requirement] = []
+        self.checks: list[tuple[Expr, Expr, Span]] = []
+        self.reported: set[tuple[str, int, int, str]] = set()
+        self.locations: dict[tuple[int, int, int], Location] = {}
+        self.modules: dict[int, LoadedModule] = {}
+
+    def known(self, size: int | Dim) -> int | Dim:
+        """A size with the established facts applied (`H % 8 == 0` makes H a multiple of 8)."""
+        if isinstance(size, Dim) and self.facts:
+            return dims.substitute(size, {v: m * dims.variable(v) for v, m in self.facts.items()})
+        return size
+
+    def origin(self, node: syntax.Node, tag: str = "") -> int:
+        """A number that identifies a syntax node (and a role of it) in all elaborations."""
+        key = (id(node), tag)
+        if key not in self.origins:
+            self.kept.append(node)
+            self.origins[key] = len(self.origins) + 1
+        return self.origins[key]
+
+    def location(self, span: Span) -> Location:
+        key = (id(span.source), span.start, span.stop)
+        if key not in self.locations:
+            line, column = span.source.position(span.start)
+            self.locations[key] = Location(
+                file=span.source.name, line=line, column=column, start=span.start, stop=span.stop
+            )
+        return self.locations[key]
+
+    def count(self, span: Span) -> None:
+        self.nodes += 1
+        if self.nodes > BUDGET:
+            raise fail(
+                "E0106", "this net expands to more than a million nodes", span, "the budget ran out here",
+                help="repeat less, or use `scan` for a loop that runs when the model runs",
+            )  # fmt: skip
+
+    def report(self, diagnostic: Diagnostic | None) -> None:
+        if diagnostic is None:
+            return
+        span = diagnostic.span
+        place = (id(span.source), span.start) if span else (0, 0)
+        key = (diagnostic.code, *place, diagnostic.message)
+        if key not in self.reported:
+            self.reported.add(key)
+            self.diagnostics.append(diagnostic)
+
+    def module_of(self, declaration: syntax.Node) -> LoadedModule | None:
+        """The file that a declaration stands in."""
+        if not self.modules:
+            for module in self.loader.modules.values():
+                if module is not None:
+                    self.modules[id(module.source)] = module
+        return self.modules.get(id(declaration.span.source))
+
+    def is_user(self, source: Source) -> bool:
+        """Whether the user wrote the text (messages blame the user's line, not the library's)."""
+        return not source.name.startswith("std/")
+
+
+@dataclass
+class Builder:
+    """One definition in the making."""
+
+    session: Session
+    next_id: int = 0
+    regions: list[list[ir.Node]] = field(default_factory=lambda: [[]])
+    weights: list[ir.WeightDecl] = field(default_factory=list)
+    layers: dict[tuple[str, tuple[int, ...]], LayerValue] = field(default_factory=dict)
+    init_rules: list[InitRule] = field(default_factory=list)
+    weight_values: dict[tuple[str, ...], TensorValue] = field(default_factory=dict)
+    layer_order: list[LayerValue] = field(default_factory=list)
+    auto_names: dict[str, int] = field(default_factory=dict)
+    auto_labels: dict[int, str] = field(default_factory=dict)
+    broken: bool = False
+    """Something in the body was wrong and was reported; the definition is not usable."""
+
+    def tensor(self, type_: TensorType) -> ir.Tensor:
+        self.next_id += 1
+        return ir.Tensor(id=self.next_id, type=type_)
+
+    def add(self, node: ir.Node, span: Span) -> None:
+        self.session.count(span)
+        self.regions[-1].append(node)
+
+    @contextmanager
+    def region(self) -> Iterator[list[ir.Node]]:
+        """Nodes added inside go to a region of their own."""
+        nodes: list[ir.Node] = []
+        self.regions.append(nodes)
+        try:
+            yield nodes
+        finally:
+            self.regions.pop()
+
+
+class Returned(Exception):
+    """A `return` was executed: the rest of the body does not run."""
+
+
+@dataclass
+class Frame:
+    """The names of one body, while it runs."""
+
+    session: Session
+    module: LoadedModule
+    builder: Builder
+    training: bool
+    owner: str
+    """What the body belongs to, for messages and families: `Linear`."""
+    names: dict[str, AnyValue] = field(default_factory=dict)
+    fixed: dict[str, str] = field(default_factory=dict)
+    """Names that may not be rebound, with their kind (parameter, layer, param, const)."""
+    optional: set[str] = field(default_factory=set)
+    """Optional tensor inputs that still hold what the caller gave."""
+    methods: Mapping[str, syntax.Function] = field(default_factory=dict)
+    self_call: SelfCall | None = None
+    loops: tuple[int, ...] = ()
+    constant: bool = False
+    result: tuple[AnyValue, ...] | None = None
+    result_span: Span | None = None
+    sizes: dict[str, Expr] = field(default_factory=dict)
+    statics: dict[str, Expr] = field(default_factory=dict)
+    maybe: dict[str, Span] = field(default_factory=dict)
+    """Names assigned in one branch of an `if` only; using them is an error."""
+    emissions: list[tuple[syntax.Emit, TensorValue]] | None = None
+    updates: set[str] = field(default_factory=set)
+
+    in_scan: bool = False
+
+    def constant_tensors(self, declaration: syntax.Function) -> bool:
+        """Whether an all-number call of this function still makes a tensor (`full`, `arange`)."""
+        return declaration.name.id in ("full", "arange", "linspace")
+
+    def location(self, node: syntax.Node) -> Location:
+        return self.session.location(node.span)
+
+    def session_module(self, declaration: syntax.Node, frame: Frame) -> LoadedModule:
+        """The file whose names the defaults of a declaration mean."""
+        return self.session.module_of(declaration) or frame.module
+
+    def names_in_scope(self) -> list[str]:
+        """Everything a lower-case or capital name could mean here, for did-you-mean."""
+        prelude = self.session.loader.prelude
+        found = [*self.names, *self.methods, *self.module.declarations, *self.module.imported]
+        if prelude is not None:
+            found.extend(prelude.declarations)
+        return found
+
+    def ref(self, name: str, value: object, scope: str = "") -> ir.Ref:
+        return statics.ref(name, value, scope)
+
+
+@dataclass(frozen=True)
+class SelfCall:
+    """What a method needs to call another method of the same instance."""
+
+    block: object
+    statics: Mapping[str, Expr]
+    training: bool

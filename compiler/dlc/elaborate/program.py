@@ -1,0 +1,291 @@
+"""Whole networks: a block with its parameters in, an `ir.Program` out, and its facts for `expect`."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from dlc import dims, ir, statics
+from dlc.dims import Dim
+from dlc.elaborate import definitions, signatures
+from dlc.elaborate.failure import Failed, fail
+from dlc.elaborate.frame import Builder, Elaborated, Frame, InitRule, Session
+from dlc.ir import Const, Expr, Operation, Ref, TensorType
+from dlc.modules import Loader, LoadedModule, suggest
+from dlc.values import AnyValue, BlockValue
+from dlc_grammar import syntax
+from dlc_grammar.source import Span
+
+STATIC = (Const, Ref, Operation)
+
+
+def scratch_frame(session: Session, module: LoadedModule) -> Frame:
+    """A frame for expressions at file level."""
+    return Frame(session, module, Builder(session), False, "the file")
+
+
+def methods_of(block: syntax.Block) -> list[str]:
+    """The methods of a net that can be built, `forward` first."""
+    if block.inputs is not None:
+        return ["forward"]
+    names = [s.name.id for s in block.body.statements if isinstance(s, syntax.Function)]
+    return sorted(names, key=lambda name: name != "forward")
+
+
+def input_type(
+    frame: Frame, parameter: syntax.Parameter, sizes: Mapping[str, int | Dim]
+) -> TensorType:
+    """The type of a net's input: capital names are its size variables."""
+    type_ = parameter.type
+    if not isinstance(type_, syntax.NamedType) or type_.shape is None:
+        raise fail("E0302", f"`{parameter.name.id}` needs a tensor type", parameter.span, "an input of a net",
+                   help="write for example float[B, 3, H, W]")  # fmt: skip
+    if type_.name not in signatures.DTYPES or type_.name == "num":
+        raise fail("E0302", f"unknown type `{type_.name}`", type_.span, "not a tensor type",
+                   help=suggest(type_.name, ("float", "int", "bool")) or "tensors are float, int or bool")  # fmt: skip
+    shape: list[Expr] = []
+    for dim in type_.shape:
+        if isinstance(dim, (syntax.DimPack, syntax.DimAny)) or (isinstance(dim, syntax.Name) and dim.id == "_"):
+            raise fail("E0302", "the shape of a net's input is written out", dim.span, "an open shape",
+                       help="name each axis: float[B, T, D]")  # fmt: skip
+        if isinstance(dim, syntax.Name) and dim.id[:1].isupper() and dim.id not in frame.names:
+            size = sizes.get(dim.id, dims.variable(dim.id))
+            frame.names[dim.id] = statics.ref(dim.id, size)
+        shape.append(Const(value=signatures.size_of(frame, dim).value))
+    return TensorType(dtype=type_.name, shape=tuple(shape))
+
+
+def elaborate_method(
+    session: Session, module: LoadedModule, block: BlockValue, method: str, training: bool,
+    sizes: Mapping[str, int | Dim] | None = None, absent: frozenset[str] = frozenset(),
+) -> Elaborated:  # fmt: skip
+    """One method of a net for its declared input types. Raises Failed."""
+    frame = Frame(session, block.module, Builder(session), training, block.label)
+    span = block.declaration.name.span
+    function = definitions.find_method(block, method, span)
+    params = definitions.block_parameters(frame, block, span)
+    typing = Frame(session, block.module, Builder(session), training, block.label)
+    typing.names.update({k: v for k, v in params.items()})
+    inputs = []
+    for parameter in definitions.method_inputs(function):
+        type_ = None if parameter.name.id in absent else input_type(typing, parameter, sizes or {})
+        inputs.append((parameter, type_, parameter.span))
+    recipe = definitions.block_recipe(frame, block, method, params, tuple(inputs), training)
+    return definitions.elaborate_recipe(session, recipe)
+
+
+def elaborate_net(session: Session, module: LoadedModule, block: BlockValue) -> ir.Program | None:
+    """All methods of a net in both modes. Findings are in the session; None if there are any."""
+    declaration = block.declaration
+    before = len(session.diagnostics)
+    methods: list[ir.Method] = []
+    made: list[Elaborated] = []
+    try:
+        for name in methods_of(declaration):
+            pair = [elaborate_method(session, module, block, name, training) for training in (False, True)]
+            made.extend(pair)
+            methods.append(ir.Method(name=name, eval=pair[0].definition.id, train=pair[1].definition.id))
+            absent = frozenset(i.name for i in pair[0].definition.inputs if i.optional)
+            if absent:
+                made.extend(
+                    elaborate_method(session, module, block, name, training, absent=absent)
+                    for training in (False, True)
+                )
+        if not methods:
+            raise fail("E0214", f"`{declaration.name.id}` has no inputs and no method", declaration.name.span,
+                       "nothing to build", help="give it inputs, or write fn forward(...)")  # fmt: skip
+        weights = collect_weights(session, made)
+    except Failed as failed:
+        session.report(failed.diagnostic)
+        return None
+    if len(session.diagnostics) > before and any(d.severity == "error" for d in session.diagnostics[before:]):
+        return None
+    return _program(session, module, block, methods, made, weights)
+
+
+def _program(
+    session: Session, module: LoadedModule, block: BlockValue, methods: list[ir.Method],
+    made: list[Elaborated], weights: tuple[ir.WeightSpec, ...],
+) -> ir.Program:  # fmt: skip
+    reached: dict[str, ir.Definition] = {}
+    stack = [item.definition.id for item in made]
+    while stack:
+        name = stack.pop()
+        if name in reached:
+            continue
+        definition = session.definitions[name].definition
+        reached[name] = definition
+        stack.extend(callees(definition.body))
+    ordered = {name: e.definition for name, e in session.definitions.items() if name in reached}
+    statics_ = made[0].definition.statics
+    unique = {(r.condition, r.message): r for r in session.requirements}
+    return ir.Program(
+        name=block.declaration.name.id,
+        preset=block.preset,
+        doc=block.declaration.doc or module.tree.doc,
+        source=module.name,
+        parameters={name: Const(value=expr.value) for name, expr in statics_.items()},
+        methods=tuple(methods),
+        definitions=ordered,
+        weights=weights,
+        requirements=tuple(unique.values()),
+    )
+
+
+def callees(region: ir.Region) -> Iterator[str]:
+    """The definitions that a region calls, scans included."""
+    for node in ir.flat(region):
+        if isinstance(node, ir.Call):
+            yield node.callee
+        elif isinstance(node, ir.Scan):
+            yield from callees(node.body)
+
+
+# ---------------------------------------------------------------- weights and initial values
+
+
+def collect_weights(session: Session, roots: list[Elaborated]) -> tuple[ir.WeightSpec, ...]:
+    """Every parameter and state by path, with the `init` rules applied. Raises Failed (E0107, E0601)."""
+    found: dict[str, ir.WeightSpec] = {}
+    memo: dict[str, dict[str, ir.WeightSpec]] = {}
+    for root in roots:
+        for path, spec in _weights_of(session, root, memo).items():
+            if path in found and found[path].at != spec.at:
+                raise fail("E0107", f"`{path}` is declared by two methods", root.definition and _span_of(session, spec),
+                           "declared again here", help="choose another label in one of them")  # fmt: skip
+            found.setdefault(path, spec)
+    return tuple(found.values())
+
+
+def _span_of(session: Session, spec: ir.WeightSpec) -> Span:
+    for module in session.loader.modules.values():
+        if module is not None and module.name == spec.at.file:
+            return Span(module.source, spec.at.start, spec.at.stop)
+    raise Failed(None)
+
+
+def _weights_of(session: Session, made: Elaborated, memo: dict[str, Any]) -> dict[str, ir.WeightSpec]:
+    definition = made.definition
+    if definition.id in memo:
+        return memo[definition.id]
+    found: dict[str, ir.WeightSpec] = {}
+    for weight in definition.weights:
+        found[weight.name] = ir.WeightSpec(
+            path=weight.name, kind=weight.kind, shape=tuple(weight.tensor.type.sizes),
+            init=weight.init.name, init_args=_numbers(weight.init), at=weight.at,
+        )  # fmt: skip
+    for layer in definition.layers:
+        prefix = ".".join((layer.name, *(str(i) for i in layer.index)))
+        for callee in layer.definitions:
+            for path, spec in _weights_of(session, session.definitions[callee], memo).items():
+                full = f"{prefix}.{path}"
+                if full not in found:
+                    found[full] = spec.model_copy(update={"path": full})
+    for callee in callees(definition.body):
+        target = session.definitions[callee]
+        if target.definition.kind != "fn" and target.definition.family == definition.family:
+            for path, spec in _weights_of(session, target, memo).items():
+                found.setdefault(path, spec)
+    _apply_init(made.init_rules, found)
+    memo[definition.id] = found
+    return found
+
+
+def _numbers(distribution: ir.Distribution) -> dict[str, float]:
+    return {name: expr.value for name, expr in distribution.args.items()}
+
+
+def _apply_init(rules: tuple[InitRule, ...], found: dict[str, ir.WeightSpec]) -> None:
+    for rule in rules:
+        pattern = glob(rule.pattern)
+        matched = [path for path in found if pattern.fullmatch(path)]
+        if not matched:
+            shown = ", ".join(list(found)[:3])
+            raise fail("E0601", f'pattern "{rule.pattern}" matches no parameter', rule.span, "in init",
+                       help=f"paths look like {shown}")  # fmt: skip
+        for path in matched:
+            update = {"init": rule.distribution.name, "init_args": _numbers(rule.distribution)}
+            if found[path].kind == "param":
+                found[path] = found[path].model_copy(update=update)
+
+
+@lru_cache(maxsize=256)
+def glob(pattern: str) -> re.Pattern[str]:
+    """A path glob: `*` one segment (or part of it), `**` any number, `{a,b}` either, `{i}` anything."""
+    out, at = "", 0
+    while at < len(pattern):
+        if pattern.startswith("**.", at):
+            out, at = out + r"(?:[^.]+\.)*", at + 3
+        elif pattern.startswith("**", at):
+            out, at = out + ".*", at + 2
+        elif pattern[at] == "*":
+            out, at = out + "[^.]*", at + 1
+        elif pattern[at] == "{" and "}" in pattern[at:]:
+            stop = pattern.index("}", at)
+            inside = pattern[at + 1 : stop]
+            choices = "|".join(fnmatch.translate(c)[4:-3] if "*" in c else re.escape(c) for c in inside.split(","))
+            out, at = out + (f"(?:{choices})" if "," in inside else "[^.]+"), stop + 1
+        else:
+            out, at = out + re.escape(pattern[at]), at + 1
+    return re.compile(out)
+
+
+# ---------------------------------------------------------------- facts
+
+
+@dataclass(frozen=True)
+class NetFacts:
+    """What `expect` and `dlc check` say about a network."""
+
+    label: str
+    inputs: tuple[tuple[str, str], ...]
+    outputs: tuple[tuple[str | None, str], ...]
+    parameters: int
+    assumptions: tuple[str, ...]
+
+
+def parameter_count(program: ir.Program) -> int:
+    """The number of trained numbers (states are not counted)."""
+    total = 0
+    for weight in program.weights:
+        if weight.kind == "param":
+            size = 1
+            for n in weight.shape:
+                size *= n
+            total += size
+    return total
+
+
+def facts(program: ir.Program) -> NetFacts:
+    """The signature, size and assumptions of a network."""
+    definition = program.definitions[program.methods[0].eval]
+    label = program.name + (f".{program.preset}" if program.preset else "")
+    return NetFacts(
+        label,
+        tuple((i.name, str(i.tensor.type) if i.tensor else "none") for i in definition.inputs),
+        tuple((o.name, str(o.type)) for o in definition.outputs),
+        parameter_count(program),
+        tuple(r.condition for r in program.requirements),
+    )
+
+
+def resolve_net(session: Session, module: LoadedModule, node: syntax.Expr) -> BlockValue:
+    """`LeNet5()` or `ResNet.r50(classes=10)` or `GPT2.tiny` as a block with its parameters."""
+    from dlc.elaborate.expressions import evaluate
+    from dlc.values import BuiltBlock
+
+    value: AnyValue = evaluate(scratch_frame(session, module), node)
+    if isinstance(value, BuiltBlock):
+        return value.block
+    if isinstance(value, BlockValue):
+        return value
+    raise fail("E0220", "a net is needed here", node.span, "this is not a net", help="write for example LeNet5()")
+
+
+def new_session(loader: Loader) -> Session:
+    """A fresh session on files that are already loaded."""
+    return Session(loader)

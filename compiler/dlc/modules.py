@@ -1,0 +1,264 @@
+"""Files and what they declare: paths in, `LoadedModule`s and diagnostics out.
+
+`std/core.dl` is always in scope; other files are found by `from .name import` (relative to the file) or
+`from std.name import`. Declarations form a DAG: cyclic imports and recursion are errors here.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dlc_grammar import syntax
+from dlc_grammar.diagnostics import Diagnostic, Note
+from dlc_grammar.parse import parse
+from dlc_grammar.files import load_source as read_source
+from dlc_grammar.source import Source, Span
+
+STD = Path(__file__).parent / "std"
+Declaration = syntax.Block | syntax.Alias | syntax.Function | syntax.Const
+
+
+@dataclass(eq=False)
+class LoadedModule:
+    """A parsed file with its declarations by name, its own and the imported ones."""
+
+    path: Path | None
+    source: Source
+    tree: syntax.Module
+    user: bool
+    """Whether the user wrote it (the blame of a message stops here)."""
+    declarations: dict[str, Declaration] = field(default_factory=dict)
+    imported: dict[str, tuple[LoadedModule, str]] = field(default_factory=dict)
+    presets: dict[str, dict[str, syntax.Section]] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return self.source.name
+
+    @property
+    def is_std(self) -> bool:
+        return self.path is not None and self.path.parent == STD
+
+    def find(self, name: str) -> tuple[LoadedModule, Declaration] | None:
+        """The declaration a name stands for in this file, following imports."""
+        if name in self.declarations:
+            return self, self.declarations[name]
+        if name in self.imported:
+            module, original = self.imported[name]
+            return module.find(original)
+        return None
+
+
+def suggest(name: str, candidates: Iterable[str]) -> str:
+    """`did you mean ...?`, or nothing."""
+    close = difflib.get_close_matches(name, sorted(set(candidates)), n=1, cutoff=0.6)
+    return f"did you mean `{close[0]}`?" if close else ""
+
+
+class Loader:
+    """Reads files once, with the files that they import."""
+
+    def __init__(self) -> None:
+        self.diagnostics: list[Diagnostic] = []
+        self.modules: dict[Path, LoadedModule | None] = {}
+        self.loading: list[Path] = []
+        self.root: Path | None = None
+        self.prelude = self._load_std("core")
+
+    def _load_std(self, name: str) -> LoadedModule | None:
+        path = STD / f"{name}.dl"
+        return self.load(path, label=f"std/{name}.dl", user=False) if path.is_file() else None
+
+    def load(self, path: Path, *, label: str | None = None, user: bool = True) -> LoadedModule | None:
+        """The module in a file, None where it cannot be read or parsed (diagnostics say why)."""
+        key = path.resolve()
+        if key in self.modules:
+            return self.modules[key]
+        source = read_source(path, label or str(path))
+        if isinstance(source, Diagnostic):
+            self.diagnostics.append(source)
+            self.modules[key] = None
+            return None
+        return self.load_source(source, key, user=user)
+
+    def load_source(self, source: Source, path: Path | None, *, user: bool = True) -> LoadedModule | None:
+        """The module in a text; relative imports are looked up beside `path`."""
+        if self.root is None and user:
+            self.root = (path.parent if path else Path.cwd()).resolve()
+        tree, diagnostics = parse(source)
+        self.diagnostics.extend(diagnostics)
+        if tree is None:
+            if path:
+                self.modules[path] = None
+            return None
+        module = LoadedModule(path, source, tree, user)
+        if path:
+            self.loading.append(path)
+        self._declare(module)
+        if path:
+            self.loading.pop()
+            self.modules[path] = module
+        return module
+
+    def _declare(self, module: LoadedModule) -> None:
+        for item in module.tree.items:
+            match item:
+                case syntax.Import():
+                    self._import(module, item)
+                case syntax.Block() | syntax.Alias() | syntax.Function() | syntax.Const():
+                    self._add(module, item)
+        for item in module.tree.items:
+            if isinstance(item, syntax.Section) and item.name.id == "preset":
+                self._preset(module, item)
+
+    def _add(self, module: LoadedModule, item: Declaration) -> None:
+        name = item.name.id
+        if isinstance(item, (syntax.Block, syntax.Alias)) and not name[:1].isupper():
+            self._report(
+                "E0108", f"a {item.kind} has a capitalised name", item.name.span,
+                "lower case is for values and functions", help=f"write `{item.kind} {_capital(name)}`",
+            )  # fmt: skip
+        if isinstance(item, syntax.Function) and name[:1].isupper():
+            self._report(
+                "E0108", "a function has a lower-case name", item.name.span,
+                "capitals are for blocks", help=f"write `fn {_lower(name)}`",
+            )  # fmt: skip
+        if isinstance(item, syntax.Function) and item.body is None and module.user:
+            self._report(
+                "E0110", f"function `{name}` has no body", item.span,
+                "only the standard library declares primitives", help="add a body: `{ return ... }`",
+            )  # fmt: skip
+        previous = module.declarations.get(name)
+        if previous is not None:
+            self._report(
+                "E0102", f"`{name}` is declared twice", item.name.span, "declared again here",
+                notes=(Note("first declared here", previous.name.span),), help="rename one of the two",
+            )  # fmt: skip
+            return
+        module.declarations[name] = item
+
+    def _preset(self, module: LoadedModule, section: syntax.Section) -> None:
+        path = section.args[0] if len(section.args) == 1 else None
+        if not isinstance(path, tuple) or len(path) != 2:
+            self._report(
+                "E0603", "a preset is named `Net.name`", section.name.span, "in this preset",
+                help="write for example: preset Model.large { dim = 1024 }",
+            )  # fmt: skip
+            return
+        net, name = path
+        if module.find(net.id) is None:
+            names = [n for n, d in module.declarations.items() if isinstance(d, syntax.Block)]
+            self._report(
+                "E0101", f"unknown name `{net.id}`", net.span, "not found in this file",
+                help=suggest(net.id, names),
+            )  # fmt: skip
+            return
+        known = module.presets.setdefault(net.id, {})
+        if name.id in known:
+            self._report(
+                "E0102", f"preset `{net.id}.{name.id}` is declared twice", name.span,
+                "declared again here", help="rename one of the two",
+            )  # fmt: skip
+            return
+        known[name.id] = section
+
+    def _import(self, module: LoadedModule, item: syntax.Import) -> None:
+        target = self._imported_module(module, item)
+        for name in item.names:
+            local = (name.alias or name.name).id
+            if target is None:
+                module.imported.setdefault(local, (_BROKEN, ""))
+                continue
+            if target.find(name.name.id) is None:
+                self._report(
+                    "E0104", f"`{'.'.join(item.path)}` does not declare `{name.name.id}`", name.name.span,
+                    "not found there", help=suggest(name.name.id, target.declarations),
+                )  # fmt: skip
+                module.imported.setdefault(local, (_BROKEN, ""))
+                continue
+            module.imported[local] = (target, name.name.id)
+
+    def _imported_module(self, module: LoadedModule, item: syntax.Import) -> LoadedModule | None:
+        shown = "." * item.dots + ".".join(item.path)
+        if item.dots == 0:
+            if item.path[0] != "std":
+                self._report(
+                    "E0103", f"there is no library `{item.path[0]}`", item.path_span, "imported here",
+                    help=f"write `from .{'.'.join(item.path)} import` for a file beside this one",
+                )  # fmt: skip
+                return None
+            found = self._load_std("/".join(item.path[1:])) if len(item.path) == 2 else None
+            if found is None:
+                names = ", ".join(f"std.{p.stem}" for p in sorted(STD.glob("*.dl")))
+                self._report(
+                    "E0103", f"there is no library `{shown}`", item.path_span, "imported here",
+                    help=f"the standard library has {names}",
+                )  # fmt: skip
+            return found
+        return self._relative(module, item, shown)
+
+    def _relative(self, module: LoadedModule, item: syntax.Import, shown: str) -> LoadedModule | None:
+        folder = module.path.parent if module.path else Path.cwd()
+        for _ in range(item.dots - 1):
+            folder = folder.parent
+        path = (folder / "/".join(item.path)).with_suffix(".dl").resolve()
+        root = self.root or folder
+        if not path.is_relative_to(root.parent):
+            self._report(
+                "E0103", f"`{shown}` is outside the project", item.path_span, "imported here",
+                help="move the file beside this one",
+            )  # fmt: skip
+            return None
+        if path in self.loading:
+            cycle = " -> ".join(p.stem for p in [*self.loading[self.loading.index(path) :], path])
+            self._report(
+                "E0105", "these files import each other", item.path_span, f"the cycle is {cycle}",
+                help="move what both need into a third file",
+            )  # fmt: skip
+            return None
+        if not path.is_file():
+            self._report(
+                "E0103", f"cannot find the file of `{shown}`", item.path_span, "imported here",
+                notes=(Note(f"looked for {path.name} in {_shown_folder(module)}"),),
+                help=suggest(path.stem, (p.stem for p in path.parent.glob("*.dl"))) or "check the name",
+            )  # fmt: skip
+            return None
+        return self.load(path, label=_label(module, path), user=True)
+
+    def _report(
+        self, code: str, message: str, span: Span, label: str, *, notes: tuple[Note, ...] = (), help: str = ""
+    ) -> None:
+        self.diagnostics.append(Diagnostic(code, message, span, label, notes, help))
+
+
+def _label(module: LoadedModule, path: Path) -> str:
+    base = module.path.parent if module.path else Path.cwd()
+    folder = Path(module.source.name).parent
+    try:
+        return str(folder / path.relative_to(base))
+    except ValueError:
+        return path.name
+
+
+def _shown_folder(module: LoadedModule) -> str:
+    return str(Path(module.source.name).parent)
+
+
+def _capital(name: str) -> str:
+    return name[:1].upper() + name[1:]
+
+
+def _lower(name: str) -> str:
+    return name[:1].lower() + name[1:]
+
+
+_BROKEN = LoadedModule(None, Source("", ""), syntax.Module(Source("", ""), (), (), ""), False)
+
+
+def is_broken(module: LoadedModule) -> bool:
+    """Whether an import of this name already failed, and was reported."""
+    return module is _BROKEN
+

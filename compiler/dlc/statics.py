@@ -1,0 +1,237 @@
+"""Compile-time arithmetic: `ir.Expr` in, `ir.Expr` out, with the exact value and where it came from.
+
+Integers and floats behave as Python's; sizes may be symbolic (`Dim`). What has no compile-time value
+(`K / 2` of a symbolic `K`) raises `Symbolic`, and the caller computes it when the model runs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from dlc import dims
+from dlc.dims import Dim
+from dlc.ir import Const, Expr, Operation, Ref, Value
+
+LONGEST = 40
+"""Expressions with more nodes are written as their value: nobody would read them."""
+
+
+class Symbolic(Exception):
+    """The value depends on a size that is only known when the model runs."""
+
+
+class Undecided(Exception):
+    """A comparison of sizes that holds for some values and not for others."""
+
+
+class Wrong(Exception):
+    """The operation is not defined for these values; the text says why."""
+
+
+def const(value: Value) -> Const:
+    """A value written as itself."""
+    return Const(value=value)
+
+
+def ref(name: str, value: Value, scope: str = "") -> Ref:
+    """A name that holds a value."""
+    return Ref(name=name, value=value, scope=scope)
+
+
+def length(expr: Expr) -> int:
+    """The number of nodes of an expression."""
+    if isinstance(expr, Operation):
+        return 1 + sum(length(argument) for argument in expr.args)
+    return 1
+
+
+def has_reference(expr: Expr) -> bool:
+    """Whether the expression names anything."""
+    if isinstance(expr, Operation):
+        return any(has_reference(argument) for argument in expr.args)
+    return isinstance(expr, Ref)
+
+
+def operation(op: str, args: Sequence[Expr], value: Value) -> Expr:
+    """An operation with its value, folded where it names nothing or is too long to read."""
+    if not any(has_reference(argument) for argument in args):
+        return const(value)
+    if 1 + sum(length(argument) for argument in args) > LONGEST:
+        return const(value)
+    return Operation(op=op, args=tuple(args), value=value)
+
+
+def is_number(value: Value) -> bool:
+    """Whether a value takes part in arithmetic."""
+    return isinstance(value, (int, float, Dim)) and not isinstance(value, bool)
+
+
+def _divide(a: Value, b: Value) -> Value:
+    if isinstance(a, Dim) or isinstance(b, Dim):
+        raise Symbolic
+    return a / b
+
+
+def _power(a: Value, b: Value) -> Value:
+    if isinstance(b, Dim) or (isinstance(a, Dim) and not (isinstance(b, int) and b >= 0)):
+        raise Symbolic
+    if isinstance(a, int) and isinstance(b, int) and abs(a) > 1 and b > 4096:
+        raise Wrong("this power is too large")
+    result = a**b
+    if isinstance(result, complex):
+        raise Wrong("this power is not a real number")
+    return result
+
+
+def _plain(function: Callable[[Any, Any], Any]) -> Callable[[Value, Value], Value]:
+    def apply(a: Value, b: Value) -> Value:
+        symbolic = isinstance(a, Dim) or isinstance(b, Dim)
+        if symbolic and (isinstance(a, float) or isinstance(b, float)):
+            raise Symbolic
+        return function(a, b)
+
+    return apply
+
+
+_ARITHMETIC: Mapping[str, Callable[[Value, Value], Value]] = {
+    "+": _plain(lambda a, b: a + b),
+    "-": _plain(lambda a, b: a - b),
+    "*": _plain(lambda a, b: a * b),
+    "//": _plain(lambda a, b: a // b),
+    "%": _plain(lambda a, b: a % b),
+    "/": _divide,
+    "**": _power,
+}
+
+_ORDER: Mapping[str, Callable[[Any, Any], bool]] = {
+    "<": lambda a, b: a < b,
+    "<=": lambda a, b: a <= b,
+    ">": lambda a, b: a > b,
+    ">=": lambda a, b: a >= b,
+}
+
+
+def _compare(op: str, a: Value, b: Value, known: Callable[[Value], Value]) -> bool:
+    if isinstance(a, Dim) or isinstance(b, Dim):
+        if not (isinstance(a, (int, Dim)) and isinstance(b, (int, Dim))):
+            if op in ("==", "!=") and (a is None or b is None):
+                return op == "!="
+            raise Symbolic
+        decided = dims.compare(op, known(a), known(b))
+        if decided is None and op in ("==", "!="):
+            verdict = dims.decide_equal(known(a), known(b))
+            if isinstance(verdict, dims.Proved):
+                return op == "=="
+        if decided is None:
+            raise Undecided
+        return decided
+    if op == "==":
+        return bool(a == b)
+    if op == "!=":
+        return bool(a != b)
+    if not ((is_number(a) and is_number(b)) or (isinstance(a, str) and isinstance(b, str))):
+        raise Wrong(f"`{op}` compares numbers, not {describe(a)} with {describe(b)}")
+    return _ORDER[op](a, b)
+
+
+def binary(op: str, left: Expr, right: Expr, known: Callable[[Value], Value] = lambda d: d) -> Expr:
+    """`left op right`. `known` rewrites a size with the facts that `require` established.
+
+    Raises Symbolic, Undecided, or Wrong.
+    """
+    a, b = left.value, right.value
+    if op in ("==", "!=", "<", "<=", ">", ">="):
+        return operation(op, (left, right), _compare(op, a, b, known))
+    if op in ("in", "not in"):
+        if not isinstance(b, (tuple, str)):
+            raise Wrong(f"`in` needs a list on the right, not {describe(b)}")
+        return operation(op, (left, right), (a in b) == (op == "in"))
+    if op == "+" and isinstance(a, tuple) and isinstance(b, tuple):
+        return operation(op, (left, right), a + b)
+    if op == "+" and isinstance(a, str) and isinstance(b, str):
+        return operation(op, (left, right), a + b)
+    if op == "*" and isinstance(a, tuple) and isinstance(b, int):
+        if len(a) * max(b, 0) > 1_000_000:
+            raise Wrong("this list would have more than a million items")
+        return operation(op, (left, right), a * b)
+    if not (is_number(a) and is_number(b)):
+        raise Wrong(f"`{op}` needs two numbers, not {describe(a)} and {describe(b)}")
+    return operation(op, (left, right), _arithmetic(op, a, b))
+
+
+def _arithmetic(op: str, a: Value, b: Value) -> Value:
+    try:
+        value = _ARITHMETIC[op](a, b)
+    except ZeroDivisionError:
+        raise Wrong("division by zero") from None
+    except OverflowError:
+        raise Wrong("the result is too large for a float") from None
+    except dims.DimError as error:
+        raise Wrong(str(error)) from None
+    if isinstance(value, int) and abs(value).bit_length() > 4096:
+        raise Wrong("the result has more than a thousand digits")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise Wrong("the result is not a finite number")
+    return value
+
+
+def negative(operand: Expr) -> Expr:
+    """`-operand`. Raises Wrong."""
+    if not is_number(operand.value):
+        raise Wrong(f"`-` needs a number, not {describe(operand.value)}")
+    return operation("neg", (operand,), -operand.value)
+
+
+def invert(operand: Expr) -> Expr:
+    """`not operand`. Raises Wrong."""
+    if not isinstance(operand.value, bool):
+        raise Wrong(f"`not` needs true or false, not {describe(operand.value)}")
+    return operation("not", (operand,), not operand.value)
+
+
+def item(sequence: Expr, position: Expr) -> Expr:
+    """`sequence[position]` of a list. Raises Wrong."""
+    values, index = sequence.value, position.value
+    if not isinstance(index, int) or isinstance(index, bool):
+        raise Wrong(f"a position is an integer, not {describe(index)}")
+    if not -len(values) <= index < len(values):
+        raise Wrong(f"position {index} is outside a list of {len(values)}")
+    if isinstance(sequence, Operation) and sequence.op == "tuple":
+        return sequence.args[index]
+    return operation("index", (sequence, position), values[index])
+
+
+def substitute(expr: Expr, replace: Callable[[Ref], Expr]) -> Expr:
+    """The expression with every reference replaced; values are kept."""
+    if isinstance(expr, Ref):
+        return replace(expr)
+    if isinstance(expr, Operation):
+        args = tuple(substitute(argument, replace) for argument in expr.args)
+        if all(new is old for new, old in zip(args, expr.args, strict=True)):
+            return expr
+        return operation(expr.op, args, expr.value)
+    return expr
+
+
+def close(expr: Expr, scope: str) -> Expr:
+    """The expression without references to a loop round that is over: their values instead."""
+    return substitute(expr, lambda r: const(r.value) if r.scope == scope else r)
+
+
+def describe(value: Value) -> str:
+    """A value's kind and text for messages: `the text "a"`, `the list [1, 2]`, `3`."""
+    match value:
+        case None:
+            return "`none`"
+        case bool():
+            return "`true`" if value else "`false`"
+        case str():
+            return f'the text "{value[:40]}"'
+        case tuple():
+            return f"a list of {len(value)}"
+        case Dim():
+            return f"the size {value}"
+        case _:
+            return str(value)
