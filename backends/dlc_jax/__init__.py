@@ -9,7 +9,6 @@ from pathlib import PurePosixPath
 from dlc.backend import Emitted, Native, Pass
 from dlc.emit.naming import snake_case
 from dlc.ir import Program
-
 from dlc_jax.natives import NATIVES
 
 

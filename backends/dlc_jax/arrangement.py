@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 
 from dlc.emit.einops import Rearrangement, einsum_letters, rearrangement
 from dlc.ir import Const, Expr
-
 from dlc_jax.lowering import Application, Lowering, call, elements
 
 

@@ -31,7 +31,6 @@ from dlc.emit.plan import (
 )
 from dlc.emit.printer import FileWriter
 from dlc.ir import Expr, Operation
-
 from dlc_jax.code import Expressions
 from dlc_jax.file import File, output_class
 from dlc_jax.walking import all_codes, is_stateful, statements_in
@@ -64,10 +63,11 @@ class Body(Expressions):
     def begin(self, statement: Statement) -> None:
         """Forgets what belonged to the statement before."""
         self.targets, self.whole, self.occupant, self.keys_taken = (), (), None, 0
+        self.leaving = isinstance(statement, Return)
         if isinstance(statement, Assign):
             self.targets, self.whole = statement.targets, (statement.value,)
         elif isinstance(statement, Return):
-            self.whole = ()
+            self.whole = statement.values
 
     def line(self, code: str, statement: Statement, comment: str = "") -> None:
         self.writer.statement(code, comment=comment, origin=statement.origin, at=statement.at)
@@ -179,7 +179,9 @@ class Body(Expressions):
     def inside_branch(self) -> Gathering:
         return Gathering(self)
 
-    def emit_choice(self, condition: Expr, branches: tuple[Callable[[], None], Callable[[], None]]) -> None:
+    def emit_choice(
+        self, condition: Expr, branches: tuple[Callable[[], None], Callable[[], None]]
+    ) -> None:
         with self.inside_branch():
             with self.writer.block(f"if {self.text(condition)}"):
                 branches[0]()
@@ -196,7 +198,9 @@ class Body(Expressions):
     # ------------------------------------------------------------ loops
 
     def loop(self, statement: Loop) -> None:
-        lists = [layer for layer in statement.layers if self.is_stateful_list(statement, layer.element)]
+        lists = [
+            layer for layer in statement.layers if self.is_stateful_list(statement, layer.element)
+        ]
         gathered = {}
         for layer in lists:
             gathered[layer.element] = self.fresh(f"{layer.element}_states")
@@ -208,7 +212,9 @@ class Body(Expressions):
             for layer in lists:
                 new = self.state_name(layer.element)
                 inner = self.inner_lists.pop(layer.element, None)
-                self.emit(f"{gathered[layer.element]}.append({f'tuple({inner})' if inner else new})")
+                self.emit(
+                    f"{gathered[layer.element]}.append({f'tuple({inner})' if inner else new})"
+                )
         for layer in lists:
             name = gathered[layer.element]
             if layer.local:
@@ -223,7 +229,9 @@ class Body(Expressions):
         inner = {element}
         for statement in statements_in(loop.body):
             if isinstance(statement, Loop):
-                inner |= {each.element for each in statement.layers if each.local and each.source in inner}
+                inner |= {
+                    each.element for each in statement.layers if each.local and each.source in inner
+                }
         return any(
             isinstance(code, LayerCall) and code.stateful and code.local and code.layer in inner
             for code in all_codes(loop.body)
@@ -301,4 +309,3 @@ def state_fields(file: File, unit: Unit) -> tuple[str, ...]:
 
     walk(unit.construction)
     return tuple(found)
-

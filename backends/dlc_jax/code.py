@@ -27,7 +27,6 @@ from dlc.emit.plan import (
     WeightRead,
 )
 from dlc.ir import Expr, Ref, TensorType
-
 from dlc_jax.distributions import draw_text
 from dlc_jax.file import FLOATS, RESERVED, File, is_float_input, output_class
 from dlc_jax.lowering import Application, Operand, call
@@ -60,7 +59,10 @@ class Expressions:
         self.file, self.unit, self.method = file, unit, method
         self.constants: dict[str, TensorType | None] = {}
         self.names: dict[str, str] = {}
-        self.used = {*assigned(method.body), *(each.name for each in (*method.inputs, *method.statics))}
+        self.used = {
+            *assigned(method.body),
+            *(each.name for each in (*method.inputs, *method.statics)),
+        }
         self.optional = frozenset(each.name for each in method.inputs if each.optional)
         self.printer = ExpressionPrinter(self.resolve, file.imports)
         self.single_key = draws(method.body) == 1
@@ -70,6 +72,8 @@ class Expressions:
         self.targets: tuple[str, ...] = ()
         self.whole: tuple[Code, ...] = ()
         self.occupant: Code | None = None
+        self.leaving = False
+        """Whether the statement ends the function, so that its variables are free."""
         self.collecting = True
         """Whether new states are gathered for the end; inside branches `state` is replaced at once."""
         self.new_states: dict[str, str] = {}
@@ -78,7 +82,9 @@ class Expressions:
     def emit(self, code: str) -> None:
         raise NotImplementedError
 
-    def emit_choice(self, condition: Expr, branches: tuple[Callable[[], None], Callable[[], None]]) -> None:
+    def emit_choice(
+        self, condition: Expr, branches: tuple[Callable[[], None], Callable[[], None]]
+    ) -> None:
         raise NotImplementedError
 
     # ------------------------------------------------------------ names
@@ -131,7 +137,11 @@ class Expressions:
             for target in code_targets
         }
         for argument in self.method.inputs:
-            if is_float_input(argument.type) and not argument.optional and argument.name not in rebound:
+            if (
+                is_float_input(argument.type)
+                and not argument.optional
+                and argument.name not in rebound
+            ):
                 return f"{self.name(argument.name)}.dtype"
         if self.unit.kind != "fn" and (weight := self.file.first_weight(self.unit)) is not None:
             return f"params{weight}.dtype"
@@ -185,7 +195,9 @@ class Expressions:
             case ListItem(name=name, position=position):
                 return f"{self.name(name)}[{self.text(position)}]"
             case Result(call=inner, field=field, position=position):
-                return f"{self.code(inner)}.{field}" if field else f"({self.code(inner)})[{position}]"
+                return (
+                    f"{self.code(inner)}.{field}" if field else f"({self.code(inner)})[{position}]"
+                )
             case Choice():
                 return self.choice(code)
             case Sequence(items=items):
@@ -212,7 +224,10 @@ class Expressions:
         return PRIMITIVES[code.op](application)
 
     def choice(self, code: Choice) -> str:
-        if any(isinstance(c, LayerCall | Draw | FunctionCall) and needs_statement(c) for c in codes_in(code)):
+        if any(
+            isinstance(c, LayerCall | Draw | FunctionCall) and needs_statement(c)
+            for c in codes_in(code)
+        ):
             return self.hoisted_choice(code)
         then, orelse = self.code(code.then), self.code(code.orelse)
         return f"({then}) if ({self.text(code.condition)}) else ({orelse})"
@@ -234,7 +249,9 @@ class Expressions:
 
     # ------------------------------------------------------------ calls
 
-    def arguments(self, unit: Unit | None, code: FunctionCall | LayerCall, method: str) -> list[str]:
+    def arguments(
+        self, unit: Unit | None, code: FunctionCall | LayerCall, method: str
+    ) -> list[str]:
         """Tensors in order; by name behind an optional one that is absent. Then what is compile-time."""
         given: list[str] = []
         skipped = False
@@ -256,7 +273,9 @@ class Expressions:
 
     def function(self, code: FunctionCall) -> str:
         if code.native:
-            arguments = {name: self.code(value) for name, value in code.args.items() if value is not None}
+            arguments = {
+                name: self.code(value) for name, value in code.args.items() if value is not None
+            }
             if code.training:
                 arguments["training"] = "training"
             if code.random:
@@ -288,7 +307,7 @@ class Expressions:
 
     def stateful(self, code: LayerCall, text: str) -> str:
         """Writes `x, norm_state = batch_norm(...)` and returns `x`."""
-        if self.whole and len(self.whole) == 1 and self.whole[0] is code:
+        if self.targets and len(self.whole) == 1 and self.whole[0] is code:
             targets = [self.name(target) for target in self.targets]
             value = targets[0] if len(targets) == 1 else f"({', '.join(targets)})"
         else:
@@ -313,6 +332,14 @@ class Expressions:
             if not outside and free:
                 self.occupant = code
                 return self.name(target)
+        if self.leaving and isinstance(code, LayerCall):
+            first = next(iter(code.args.values()))
+            if isinstance(first, Variable) and first.field is None:
+                outside = sum(reads(each, first.name) for each in self.whole) - reads(
+                    code, first.name
+                )
+                if not outside and first.name not in self.optional:
+                    return self.name(first.name)
         return self.fresh(label)
 
     # ------------------------------------------------------------ random numbers
@@ -350,7 +377,6 @@ def parameter_name(file: File, name: str) -> str:
 
 def assignments(method: MethodPlan) -> list[tuple[tuple[str, ...], str]]:
     """Every assignment of a method, with the dtype of its value."""
-
 
     found = []
     for statement in statements_in(method.body):

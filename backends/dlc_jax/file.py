@@ -20,11 +20,33 @@ from dlc.emit.plan import (
     Unit,
 )
 from dlc.ir import Expr, TensorType
-
 from dlc_jax.walking import all_codes, assigned, draws_in_evaluation, references
 
 RESERVED = frozenset(
-    ["params", "state", "key", "keys", "subkey", "training", "config", "dtype", "init", "apply", "load_weights", "init_state", "jax", "jnp", "np", "math", "Array", "Config", "NamedTuple", "dataclass", "load_file", "step"]
+    [
+        "params",
+        "state",
+        "key",
+        "keys",
+        "subkey",
+        "training",
+        "config",
+        "dtype",
+        "init",
+        "apply",
+        "load_weights",
+        "init_state",
+        "jax",
+        "jnp",
+        "np",
+        "math",
+        "Array",
+        "Config",
+        "NamedTuple",
+        "dataclass",
+        "load_file",
+        "step",
+    ]
 )
 FLOATS = frozenset(("float", "wide"))
 
@@ -59,7 +81,9 @@ class File:
             for method in unit.methods:
                 if self.lacks_dtype(unit, method):
                     self.dtype_needed.add((unit.name, method.name))
-                if method.random and draws_in_evaluation(method.body, frozenset(self.evaluation_draws)):
+                if method.random and draws_in_evaluation(
+                    method.body, frozenset(self.evaluation_draws)
+                ):
                     self.evaluation_draws.add(unit.name)
 
     def local_names(self) -> frozenset[str]:
@@ -89,18 +113,27 @@ class File:
     # ------------------------------------------------------------ dtypes
 
     def lacks_dtype(self, unit: Unit, method: MethodPlan) -> bool:
-        if method.constant or any(is_float_input(each.type) and not each.optional for each in method.inputs):
+        if method.constant or any(
+            is_float_input(each.type) and not each.optional for each in method.inputs
+        ):
             return False
         if unit.kind != "fn" and self.first_weight(unit) is not None:
             return False
         return any(
-            isinstance(code, Primitive)
-            and not code.constant
-            and code.type is not None
-            and code.type.dtype in FLOATS
-            or isinstance(code, FunctionCall)
-            and not code.constant
-            and ((code.name, code.name) in self.dtype_needed or (code.name, "forward") in self.dtype_needed)
+            (
+                isinstance(code, Primitive)
+                and not code.constant
+                and code.type is not None
+                and code.type.dtype in FLOATS
+            )
+            or (
+                isinstance(code, FunctionCall)
+                and not code.constant
+                and (
+                    (code.name, code.name) in self.dtype_needed
+                    or (code.name, "forward") in self.dtype_needed
+                )
+            )
             for code in all_codes(method.body)
         )
 

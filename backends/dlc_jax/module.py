@@ -8,22 +8,10 @@ from dlc.backend import SourceLine
 from dlc.emit.header import module_docstring, write_config
 from dlc.emit.plan import FilePlan, MethodPlan, TensorArgument, Unit
 from dlc.emit.printer import FileWriter
-
 from dlc_jax.body import Body
 from dlc_jax.construct import Construct, init_name
 from dlc_jax.file import File, output_class
 from dlc_jax.helpers import HELPERS
-
-LOADER = '''\
-def load_weights(path: str{config}) -> {returns}:
-    """Read {what} from a safetensors file, named as in the specification."""
-    tensors = load_file(path)
-
-    def read(name: tuple, _: jax.ShapeDtypeStruct) -> Array:
-        return jnp.asarray(tensors[keystr(name, simple=True, separator=".")])
-
-    {read}
-'''
 
 
 class Module:
@@ -169,7 +157,9 @@ class Module:
         params, state = (Construct(self.file, self.model, kind) for kind in (False, True))
         if not self.model.stateful:
             writer.blank(2)
-            with writer.definition("init", ["key: Array", *filter(None, [self.config])], self.model.name):
+            with writer.definition(
+                "init", ["key: Array", *filter(None, [self.config])], self.model.name
+            ):
                 params.write_body(writer, "Return fresh parameters.")
             return
         params.write_function(writer)
@@ -184,20 +174,26 @@ class Module:
             writer.statement(f"return {made}, {init_name(self.model, True)}({', '.join(given)})")
 
     def write_loader(self, writer: FileWriter) -> None:
-        given = "jax.random.key(0), config" if self.plan.config else "jax.random.key(0)"
-        shapes = f"jax.eval_shape(lambda: init({given}))"
-        read = f"return tree_map_with_path(read, {shapes})"
-        returns, what = self.model.name, "parameters"
-        if self.model.stateful:
-            returns, what = f"tuple[{returns}, {returns}State]", "parameters and states"
-            read = (
-                f"params, state = {shapes}\n"
-                "    return tree_map_with_path(read, params), tree_map_with_path(read, state)"
-            )
+        name, given = (
+            self.model.name,
+            ["jax.random.key(0)", *(["config"] if self.plan.config else [])],
+        )
+        returns = f"tuple[{name}, {name}State]" if self.model.stateful else name
         writer.blank(2)
-        config = f", {self.config}" if self.config else ""
-        text = LOADER.format(config=config, returns=returns, what=what, read=read)
-        writer.raw(text.rstrip("\n"))
+        parameters = ["path: str", *filter(None, [self.config])]
+        with writer.definition("load_weights", parameters, returns):
+            writer.docstring("Read a safetensors file whose names are the specification's paths.")
+            writer.statement("tensors = load_file(path)")
+            writer.blank()
+            with writer.definition("read", ["name: tuple", "_: jax.ShapeDtypeStruct"], "Array"):
+                writer.statement(
+                    'return jnp.asarray(tensors[keystr(name, simple=True, separator=".")])'
+                )
+            writer.blank()
+            left = "params, state" if self.model.stateful else "params"
+            writer.statement(f"{left} = jax.eval_shape(lambda: init({', '.join(given)}))")
+            results = [f"tree_map_with_path(read, {tree})" for tree in left.split(", ")]
+            writer.statement(f"return {', '.join(results)}")
 
 
 def annotation(argument: TensorArgument, method: MethodPlan) -> str:

@@ -11,14 +11,15 @@ from collections.abc import Callable, Mapping
 from dlc.backend import Native
 from dlc.emit.plan import FunctionCall
 from dlc.ir import Const, Definition, Expr
-
 from dlc_jax.lowering import Surroundings, call, elements
 
 Arguments = Mapping[str, str]
 NativeLowering = Callable[[Arguments, FunctionCall, Surroundings], str]
 
 
-def static(at: FunctionCall, surroundings: Surroundings, name: str, default: object = None) -> str | None:
+def static(
+    at: FunctionCall, surroundings: Surroundings, name: str, default: object = None
+) -> str | None:
     """A compile-time argument, None where it is literally the default that JAX has too."""
     expr = at.statics.get(name)
     if expr is None or (isinstance(expr, Const) and expr.value == default):
@@ -66,7 +67,11 @@ def identity(arguments: Arguments, at: FunctionCall, surroundings: Surroundings)
 
 def filled(name: str) -> NativeLowering:
     def lower(arguments: Arguments, at: FunctionCall, surroundings: Surroundings) -> str:
-        return call(f"jnp.{name}", shape_text(at.statics["shape"], surroundings), surroundings.dtype("float"))
+        return call(
+            f"jnp.{name}",
+            shape_text(at.statics["shape"], surroundings),
+            surroundings.dtype("float"),
+        )
 
     return lower
 

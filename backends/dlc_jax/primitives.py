@@ -122,7 +122,9 @@ def arange(at: Application) -> str:
 
 def linspace(at: Application) -> str:
     dtype = None if at.xp == "np" else at.dtype("float")
-    return call(f"{at.xp}.linspace", at.text("start"), at.text("stop"), at.text("count"), dtype=dtype)
+    return call(
+        f"{at.xp}.linspace", at.text("start"), at.text("stop"), at.text("count"), dtype=dtype
+    )
 
 
 def full(at: Application) -> str:
@@ -149,9 +151,24 @@ def cast(at: Application) -> str:
 PRIMITIVES: Mapping[str, Lowering] = {
     **{
         name: function(f"jnp.{name}")
-        for name in ("exp", "log", "sqrt", "sin", "cos", "tanh", "round", "floor", "sign", "log1p", "expm1")
+        for name in (
+            "exp",
+            "log",
+            "sqrt",
+            "sin",
+            "cos",
+            "tanh",
+            "round",
+            "floor",
+            "sign",
+            "log1p",
+            "expm1",
+        )
     },
-    **{name: function(f"jnp.{name}") for name in ("maximum", "minimum", "where", "zeros_like", "ones_like")},
+    **{
+        name: function(f"jnp.{name}")
+        for name in ("maximum", "minimum", "where", "zeros_like", "ones_like")
+    },
     "rsqrt": rsqrt,
     "erf": function("jax.lax.erf"),
     "abs": absolute,

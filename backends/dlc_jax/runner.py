@@ -21,6 +21,7 @@ import jax
 import jax.numpy as jnp
 import jaxlib
 import numpy as np
+
 from dlc.parity.worker import Case, Outcome, SampleQueue, serve
 
 Arrays = list[Any]
@@ -37,7 +38,9 @@ def spec_paths(tree: Any) -> dict[str, Any]:
 
 
 def cast_floats(tree: Any, dtype: str) -> Any:
-    return jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype) if is_float(leaf) else jnp.asarray(leaf), tree)
+    return jax.tree.map(
+        lambda leaf: jnp.asarray(leaf, dtype) if is_float(leaf) else jnp.asarray(leaf), tree
+    )
 
 
 # ---------------------------------------------------------------- random draws
@@ -54,7 +57,12 @@ def injected(samples: SampleQueue) -> Iterator[None]:
         return jnp.asarray(samples.next("normal", tuple(shape)), dtype)
 
     def uniform(
-        key: Any, shape: Any = (), dtype: Any = float, minval: Any = 0.0, maxval: Any = 1.0, **_: Any
+        key: Any,
+        shape: Any = (),
+        dtype: Any = float,
+        minval: Any = 0.0,
+        maxval: Any = 1.0,
+        **_: Any,
     ) -> Any:
         drawn = jnp.asarray(samples.next("uniform", tuple(shape)), dtype)
         return minval + (maxval - minval) * drawn

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from dlc.emit.plan import ScanLoop
-
 from dlc_jax.walking import all_codes, assigned, draws, is_random, is_stateful
 
 if TYPE_CHECKING:
@@ -69,8 +68,11 @@ def write_step(body: Body, loop: ScanLoop, step: str, names: tuple[list[str], li
         elif len(group) == 1:
             parameters.append(f"{group[0]}: {annotation(body, group[0])}")
         else:
-            parameters.append(f"{name}: tuple[{', '.join(annotation(body, each) for each in group)}]")
+            parameters.append(
+                f"{name}: tuple[{', '.join(annotation(body, each) for each in group)}]"
+            )
     returns = f"tuple[{joined_type(body, carried)}, {joined_type(body, loop.emitted)}]"
+    body.writer.blank()
     with body.writer.definition(step, parameters, returns):
         for group, name in ((carried, "carry"), (inside, "inputs")):
             if len(group) > 1:
@@ -84,6 +86,7 @@ def write_step(body: Body, loop: ScanLoop, step: str, names: tuple[list[str], li
         results = [body.code(code) for _, code in loop.emitted]
         body.collecting, body.single_key = state
         body.emit(f"return {grouped(carried)}, {grouped(results)}")
+    body.writer.blank()
     body.names = before
 
 

@@ -101,9 +101,13 @@ def draws(body: Iterable[Statement]) -> int:
     for statement in body:
         count += sum(is_random(inner) for code in codes_of(statement) for inner in codes_in(code))
         inside = sum(draws(inner) for inner in bodies_of(statement))
-        count += 2 * inside if isinstance(statement, Loop) else min(inside, 1) if isinstance(
-            statement, ScanLoop
-        ) else inside
+        count += (
+            2 * inside
+            if isinstance(statement, Loop)
+            else min(inside, 1)
+            if isinstance(statement, ScanLoop)
+            else inside
+        )
     return count
 
 

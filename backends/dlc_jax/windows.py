@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dlc.ir import Expr
-
 from dlc_jax.lowering import Application, Lowering, call, elements
 
 
@@ -73,7 +72,8 @@ def conv_transpose(at: Application) -> str:
         return transpose_written_out(at)
     given = {"stride": 1, "padding": 0, "output_padding": 0}
     options = {
-        name: None if at.is_fixed(name, default) else at.text(name) for name, default in given.items()
+        name: None if at.is_fixed(name, default) else at.text(name)
+        for name, default in given.items()
     }
     return call(at.helper("conv_transpose"), at[0], at[1], **options)
 
@@ -83,7 +83,8 @@ def transpose_written_out(at: Application) -> str:
     weight = at.operands[1].type
     assert weight is not None
     stride, padding, extra = (
-        at.value(name, default) for name, default in (("stride", 1), ("padding", 0), ("output_padding", 0))
+        at.value(name, default)
+        for name, default in (("stride", 1), ("padding", 0), ("output_padding", 0))
     )
 
     def both(value: object) -> tuple[object, object]:
@@ -129,7 +130,11 @@ def pool_written_out(at: Application, helper: str, axes: int) -> str:
 def upsample(at: Application) -> str:
     nearest = at.value("mode", "nearest") == "nearest"
     if is_plain(at, "scale"):
-        return call(at.helper("upsample_nearest" if nearest else "upsample_bilinear"), at[0], at.text("scale"))
+        return call(
+            at.helper("upsample_nearest" if nearest else "upsample_bilinear"),
+            at[0],
+            at.text("scale"),
+        )
     rows, columns = map(at.surroundings.text, at.items("scale"))
     if nearest:
         return f"{at.x}.repeat({rows}, axis=2).repeat({columns}, axis=3)"

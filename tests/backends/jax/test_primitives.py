@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pytest
+
 from dlc.ir import Const, Expr, TensorType
 from dlc.reference.primitives import PRIMITIVES as REFERENCE
 from dlc_jax.helpers import HELPERS
 from dlc_jax.lowering import Application, Operand
 from dlc_jax.primitives import PRIMITIVES
 
-os.environ.setdefault("JAX_ENABLE_X64", "1")
-os.environ.setdefault("JAX_PLATFORMS", "cpu")
 jax = pytest.importorskip("jax")
+jax.config.update("jax_enable_x64", True)
 
 
 class Surroundings:
