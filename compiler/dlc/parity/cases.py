@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from dlc import dims, ir
+from dlc.parity.compare import Tolerance
 from dlc.reference.expressions import compute, concrete
 
 Sizes: TypeAlias = Mapping[str, int]
@@ -50,14 +51,6 @@ LENGTHS = (
 """Values tried for a size that nobody chose, unequal ones first: odd ones show off-by-one
 padding."""
 SEARCH_LIMIT = 20_000
-
-
-@dataclass(frozen=True, slots=True)
-class Tolerance:
-    """`tol(rtol=1e-5, atol=1e-6)`: asked for by a spec, beside the gates that always hold."""
-
-    rtol: float
-    atol: float
 
 
 @dataclass(frozen=True, slots=True)

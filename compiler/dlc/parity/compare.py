@@ -35,7 +35,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array: TypeAlias = NDArray[Any]
-Kind: TypeAlias = Literal["output", "gradient", "input gradient", "state"]
+Kind: TypeAlias = Literal["output", "gradient", "input gradient", "state", "weight"]
 
 SEMANTIC_GATE = 1e-10
 RMS_GATE = 6.0
@@ -44,6 +44,17 @@ UNIT32 = 2.0**-24
 UNIT64 = 2.0**-53
 STORED = 0.4 * UNIT32
 TINY32 = float(np.finfo(np.float32).tiny)
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """`tol(rtol=1e-5, atol=1e-6)`: `max|a - b| <= atol + rtol * max|b|`.
+
+    A spec may ask for it, and it then holds beside the gates that always hold.
+    """
+
+    rtol: float
+    atol: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +91,13 @@ def root_mean_square(array: Array) -> float:
 
 
 def compare(
-    kind: Kind, name: str, found: Array | None, expected: Array, sigma: Array, dtype: str
+    kind: Kind,
+    name: str,
+    found: Array | None,
+    expected: Array,
+    sigma: Array,
+    dtype: str,
+    tolerance: Tolerance | None = None,
 ) -> Comparison:
     """Judges `found` against `expected`. `sigma`: the float32 noise of each element, zeros if
     none."""
@@ -95,11 +112,15 @@ def compare(
     unit = np.finfo(np.float32 if dtype == "float32" else np.float64).eps
     error = worst / largest if largest > 0 else (np.inf if worst > 0 else 0.0)
     units = worst / (largest * float(unit)) if largest > 0 else None
+    asked = 0.0
+    if tolerance is not None and worst > 0:
+        limit = tolerance.atol + tolerance.rtol * largest
+        asked = worst / limit if limit > 0 else np.inf
     if dtype == "float64":
-        share = _semantic_share(worst, largest, sigma)
+        share = max(asked, _semantic_share(worst, largest, sigma))
         return Comparison(kind, name, dtype, error, share, units=units)
     rms, element = noise_ratios(difference, expected, sigma)
-    share = max(rms / RMS_GATE, element / ELEMENT_GATE)
+    share = max(asked, rms / RMS_GATE, element / ELEMENT_GATE)
     return Comparison(kind, name, dtype, error, share, rms, element, units)
 
 

@@ -46,7 +46,10 @@ class Finding:
             case "forward":
                 return f"the first value that differs is the result of `{self.what}`"
             case "backward":
-                return f"all values agree; the first gradient that differs reaches `{self.what}`"
+                return (
+                    f"all values agree; going back from the outputs, the first gradient that "
+                    f"differs is that of the result of `{self.what}`"
+                )
             case _:
                 return f"all values and their gradients agree; only that of `{self.what}` differs"
 

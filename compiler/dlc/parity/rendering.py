@@ -142,6 +142,8 @@ def render_failure(failure: Failure, sources: Mapping[str, str]) -> list[str]:
     what = "" if finding.order == "weight" else f", which {describe_difference(finding.comparison)}"
     lines.append(f"  {finding.title}{what}")
     lines += ["  " + line for line in excerpt(finding.at, sources)]
+    if finding.order == "backward":
+        lines.append("  = something that uses this value has the wrong derivative")
     if finding.line is not None:
         lines.append(f"  = generated at {failure.file}:{finding.line}")
     return lines

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from dlc import ir
 from dlc.parity.cases import DType, ParitySettings, Point, points, program_label
-from dlc.parity.compare import Comparison, Kind, compare
+from dlc.parity.compare import Comparison, Kind, Tolerance, compare
 from dlc.parity.localise import localise
 from dlc.parity.protocol import TargetError
 from dlc.parity.report import CaseResult, Failure, Heading, Report
@@ -187,7 +187,7 @@ class Proof:
             text = f"differ: {outcome.message}"
             comparisons = [Comparison("output", "samples", dtype, math.inf, math.inf, problem=text)]
         else:
-            comparisons = list(judge(truth, outcome, dtype))
+            comparisons = list(judge(truth, outcome, dtype, tolerances(self.subject.settings, dtype)))
         label = program_label(truth.program)
         case = CaseResult(target.label, label, truth.point, dtype, tuple(comparisons))
         self.report.cases.append(case)
@@ -229,8 +229,25 @@ def attempts(
 # ---------------------------------------------------------------- judging
 
 
-def judge(truth: Truth, outcome: Outcome, dtype: DType) -> Iterable[Comparison]:
+CHECKED: Mapping[Kind, str] = {
+    "output": "forward",
+    "gradient": "gradient",
+    "input gradient": "gradient",
+}
+"""The name of the `check` of a `parity` section that is about a kind of tensor."""
+
+
+def tolerances(settings: ParitySettings, dtype: DType) -> dict[Kind, Tolerance]:
+    """What the spec asks for, by kind of tensor."""
+    asked = {check.kind: check.tolerances.get(dtype) for check in settings.checks}
+    return {kind: found for kind, name in CHECKED.items() if (found := asked.get(name)) is not None}
+
+
+def judge(
+    truth: Truth, outcome: Outcome, dtype: DType, asked: Mapping[Kind, Tolerance] | None = None
+) -> Iterable[Comparison]:
     """Compares every tensor of the reference with the target's."""
+    asked = asked or {}
     found = collect(truth, outcome)
     if len(outcome.outputs) != len(truth.output_names):
         text = f"are {len(outcome.outputs)}, not {len(truth.output_names)}"
@@ -238,13 +255,15 @@ def judge(truth: Truth, outcome: Outcome, dtype: DType) -> Iterable[Comparison]:
     for key, expected in truth.tensors.items():
         kind, name = key
         if dtype == "float32":
-            yield compare(kind, name, found.get(key), expected, truth.sigma(key), dtype)
+            sigma = truth.sigma(key)
+            yield compare(kind, name, found.get(key), expected, sigma, dtype, asked.get(kind))
             continue
-        first = compare(kind, name, found.get(key), expected, np.zeros(()), dtype)
-        again = not first.ok and first.problem is None
-        if again:
-            first = compare(kind, name, found.get(key), expected, truth.sigma(key), dtype)
-        yield first
+        none = np.zeros(())
+        result = compare(kind, name, found.get(key), expected, none, dtype, asked.get(kind))
+        if not result.ok and result.problem is None:
+            sigma = truth.sigma(key)
+            result = compare(kind, name, found.get(key), expected, sigma, dtype, asked.get(kind))
+        yield result
 
 
 def collect(truth: Truth, outcome: Outcome) -> dict[tuple[Kind, str], Array]:
