@@ -40,7 +40,7 @@ _HARD = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """How to reduce. `slots`: the children kept (-1: an absent part), and whether to splice them."""
+    """How to reduce. `slots`: the children kept (-1: absent), and whether to splice."""
 
     origin: str
     name: str
