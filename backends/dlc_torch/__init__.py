@@ -1,0 +1,65 @@
+"""The PyTorch backend: model files as an expert of PyTorch would write them.
+
+In: a `dlc.ir.Program`. Out: `Emitted` files. PyTorch itself is imported only by `dlc_torch.runner`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from dlc.backend import Emitted, Native, Pass
+from dlc.emit.plan import FilePlan
+from dlc.ir import Program
+from dlc_torch.blocks import BLOCKS
+from dlc_torch.module import ModulePrinter
+from dlc_torch.natives import natives
+from dlc_torch.starts import Starts
+
+
+@dataclass(frozen=True)
+class TorchBackend:
+    """PyTorch."""
+
+    name: str = "torch"
+    runner: str = "dlc_torch.runner"
+
+    @property
+    def natives(self) -> Mapping[str, Native]:
+        return natives({name: block.accepts for name, block in BLOCKS.items()})
+
+    @property
+    def passes(self) -> Sequence[Pass]:
+        return ()
+
+    def emit(self, program: Program, *, exact: bool = False) -> Emitted:
+        """The model file of a program. All natives of this backend are float64-clean."""
+        from dlc.emit.planner import plan_file
+
+        return emit_plan(plan_file(program, self.natives), starts_of(program))
+
+
+def emit_plan(plan: FilePlan, starts: Starts | None = None) -> Emitted:
+    """The model file of a plan."""
+    text, lines = ModulePrinter(plan, starts).write()
+    path = PurePosixPath(f"{snake(plan.network)}_torch.py")
+    return Emitted({path: text}, path, lines)
+
+
+def starts_of(program: Program) -> Starts | None:
+    return None
+
+
+def snake(name: str) -> str:
+    """`GPT2` as `gpt2`, `LeNet5` as `le_net5`."""
+    result = ""
+    for position, character in enumerate(name):
+        before = name[position - 1 : position]
+        if character.isupper() and (before.islower() or before.isdigit() and False):
+            result += "_"
+        result += character.lower()
+    return result
+
+
+BACKEND = TorchBackend()

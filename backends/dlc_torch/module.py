@@ -1,0 +1,241 @@
+"""A whole PyTorch model file.
+
+In: a `plan.FilePlan`. Out: its text, and which line computes which syntax node.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from dlc.backend import SourceLine
+from dlc.emit import plan
+from dlc.emit.expressions import Text
+from dlc.emit.header import module_docstring, signature, write_config
+from dlc.emit.printer import FileWriter
+from dlc_torch.blocks import BLOCKS
+from dlc_torch.body import BodyPrinter, is_constant, record_name
+from dlc_torch.code import CodePrinter
+from dlc_torch.construction import ConstructionPrinter
+from dlc_torch.helpers import HELPERS
+from dlc_torch.scope import FileState, Scope, attribute
+from dlc_torch.starts import Starts
+
+LOAD = '''\
+def load_weights(model: nn.Module, path: str) -> None:
+    """Load a safetensors file whose names are those of the specification."""
+    model.load_state_dict(load_file(path))
+'''
+
+LOAD_RENAMED = '''\
+def load_weights(model: nn.Module, path: str) -> None:
+    """Load a safetensors file whose names are those of the specification."""
+    weights = load_file(path)
+    for prefix, module in model.named_modules():
+        for name, own in getattr(module, "names", {}).items():
+            weights[f"{prefix}.{own}"] = weights.pop(f"{prefix}.{name}")
+    model.load_state_dict(model.state_dict() | weights)
+'''
+
+
+class ModulePrinter:
+    """Writes one file. It is written twice: what it imports is known only at its end."""
+
+    def __init__(self, file_plan: plan.FilePlan, starts: Starts | None = None) -> None:
+        self.plan = file_plan
+        self.state = FileState(file_plan)
+        self.starts = starts
+
+    def write(self) -> tuple[str, tuple[SourceLine, ...]]:
+        body = FileWriter()
+        self.body(body)
+        writer = FileWriter()
+        writer.docstring(module_docstring(self.plan, "torch"))
+        writer.blank()
+        self.imports(writer, body.text())
+        self.body(writer)
+        return writer.text(), writer.sources
+
+    def imports(self, writer: FileWriter, body: str) -> None:
+        """Standard library, then the rest, each only where the body uses it."""
+
+        def uses(pattern: str) -> bool:
+            return re.search(pattern, body) is not None
+
+        standard = [
+            ("import math", r"\bmath\."),
+            ("from dataclasses import dataclass", r"@dataclass"),
+            ("from typing import NamedTuple", r"\(NamedTuple\)"),
+        ]
+        lines = [line for line, pattern in standard if uses(pattern)]
+        if lines:
+            writer.raw("\n".join(lines))
+            writer.blank()
+        names = ", ".join(
+            name for name, pattern in (("Tensor", r"\bTensor\b"), ("nn", r"\bnn\.")) if uses(pattern)
+        )
+        external = [
+            ("import torch", uses(r"\btorch\.")),
+            ("import torch.nn.functional as F", uses(r"\bF\.")),
+            ("from safetensors.torch import load_file", uses(r"\bload_file\(")),
+            (f"from torch import {names}", bool(names)),
+        ]
+        writer.raw("\n".join(line for line, used in external if used))
+
+    def body(self, writer: FileWriter) -> None:
+        write_config(writer, self.plan)
+        for name in sorted(self.state.helpers):
+            writer.blank(2)
+            writer.raw(HELPERS[name].rstrip())
+        for name in sorted(self.state.native_blocks):
+            if BLOCKS[name].text:
+                writer.blank(2)
+                writer.raw(BLOCKS[name].text.rstrip())
+        for unit in self.plan.units:
+            self.unit(writer, unit)
+        writer.blank(2)
+        renamed = any(BLOCKS[name].names for name in self.state.native_blocks)
+        writer.raw((LOAD_RENAMED if renamed else LOAD).rstrip())
+
+    # -------------------------------------------------- units
+
+    def unit(self, writer: FileWriter, unit: plan.Unit) -> None:
+        for method in unit.methods:
+            self.record(writer, unit, method)
+        if unit.kind == "fn":
+            writer.blank(2)
+            self.function(writer, unit, unit.methods[0])
+            return
+        with writer.class_(unit.name, "nn.Module"):
+            if unit.doc:
+                writer.docstring(unit.doc.strip())
+                writer.blank()
+            buffers = self.buffers(unit)
+            self.constructor(writer, unit, buffers)
+            for method in unit.methods:
+                writer.blank()
+                self.method(writer, unit, method, frozenset(buffers))
+
+    def record(self, writer: FileWriter, unit: plan.Unit, method: plan.MethodPlan) -> None:
+        name = record_name(unit, method)
+        if name is not None:
+            with writer.class_(name, "NamedTuple"):
+                for field, _, _ in method.outputs:
+                    writer.statement(f"{field}: Tensor")
+
+    def buffers(self, unit: plan.Unit) -> dict[str, plan.Assign]:
+        """Constants of the methods that depend only on constructor arguments."""
+        found: dict[str, plan.Assign] = {}
+        for method in unit.methods:
+            for statement in method.body:
+                if isinstance(statement, plan.Assign) and is_constant(statement.value):
+                    if keepable(statement.value, found):
+                        found[statement.targets[0]] = statement
+        return found
+
+    def constructor(
+        self, writer: FileWriter, unit: plan.Unit, buffers: dict[str, plan.Assign]
+    ) -> None:
+        scope = Scope(self.state, unit, None)
+        reads = self.reads(unit, frozenset(buffers))
+        parameters = ["self"]
+        if unit.kind == "net" and self.plan.config:
+            parameters.append("config: Config = Config()")
+        elif unit.kind == "block":
+            parameters += [f"{a.name}: {a.annotation}" for a in unit.arguments]
+        with writer.definition("__init__", parameters, "None"):
+            writer.statement("super().__init__()")
+            if "config" in reads and unit.kind == "net":
+                writer.statement("self.config = config")
+            for argument in unit.arguments:
+                if argument.name in reads and unit.kind == "block":
+                    writer.statement(f"self.{attribute(unit, argument.name)} = {argument.name}")
+            ConstructionPrinter(scope, writer).items(unit.construction)
+            self.keep(writer, scope, buffers)
+            if unit is self.plan.model and self.starts is not None:
+                self.starts.write(writer)
+
+    def keep(self, writer: FileWriter, scope: Scope, buffers: dict[str, plan.Assign]) -> None:
+        """Constants become buffers that are not saved, in the model's dtype."""
+        printer = CodePrinter(scope)
+        for name, statement in buffers.items():
+            assert statement.value.type is not None
+            value = printer(statement.value)
+            if statement.value.type.dtype == "float":
+                value = Text(f"{value.atom}.to(torch.get_default_dtype())")
+            writer.statement(f'self.register_buffer("{name}", {value}, persistent=False)')
+            printer.constants[name] = Text(f"self.{name}")
+
+    def reads(self, unit: plan.Unit, buffers: frozenset[str]) -> set[str]:
+        """The constructor arguments that methods read."""
+        names: set[str] = set()
+        for method in unit.methods:
+            scope = Scope(self.state, unit, method)
+            BodyPrinter(scope, FileWriter(), buffers).statements(method.body)
+            names |= scope.reads
+        return names
+
+    # -------------------------------------------------- methods and functions
+
+    def method(
+        self, writer: FileWriter, unit: plan.Unit, method: plan.MethodPlan, buffers: frozenset[str]
+    ) -> None:
+        parameters = ["self", *tensors(method.inputs)]
+        with writer.definition(method.name, parameters, returns(unit, method)):
+            if unit is self.plan.model:
+                writer.docstring(method_doc(method))
+            scope = Scope(self.state, unit, method)
+            BodyPrinter(scope, writer, buffers).statements(method.body)
+
+    def function(self, writer: FileWriter, unit: plan.Unit, method: plan.MethodPlan) -> None:
+        given = tensors([a for a in method.inputs if not a.optional])
+        optional = tensors([a for a in method.inputs if a.optional])
+        statics = [f"{a.name}: {a.annotation}" for a in unit.arguments]
+        if method.training:
+            statics.append("training: bool")
+        if self.state.needs_placement(unit):
+            statics += ["dtype: torch.dtype", "device: torch.device"]
+        with writer.definition(unit.name, [*given, *statics, *optional], returns(unit, method)):
+            if unit.doc:
+                writer.docstring(unit.doc.strip())
+            scope = Scope(self.state, unit, method)
+            BodyPrinter(scope, writer, frozenset()).statements(method.body)
+
+
+def tensors(arguments: Sequence[plan.TensorArgument]) -> list[str]:
+    """Parameters for tensors; optional ones are None by default."""
+    return [
+        f"{argument.name}: Tensor | None = None" if argument.optional else f"{argument.name}: Tensor"
+        for argument in arguments
+    ]
+
+
+def returns(unit: plan.Unit, method: plan.MethodPlan) -> str:
+    """The annotation of what a method returns."""
+    record = record_name(unit, method)
+    if record is not None:
+        return record
+    count = len(method.outputs)
+    return "Tensor" if count == 1 else f"tuple[{', '.join(['Tensor'] * count)}]"
+
+
+def method_doc(method: plan.MethodPlan) -> str:
+    """What a public method takes and returns."""
+    text = signature(method).removeprefix(f"{method.name}: ").replace("\n", " ").replace("  ->  ", " -> ")
+    line = f"Map {' '.join(text.split())}."
+    return line if len(line) <= 74 else short_doc(method)
+
+
+def short_doc(method: plan.MethodPlan) -> str:
+    outputs = ", ".join(
+        f"{name or type_.dtype} [{', '.join(shape)}]" for name, type_, shape in method.outputs
+    )
+    line = f"Return {outputs}."
+    return line if len(line) <= 74 else f"Return {len(method.outputs)} tensors."
+
+
+def keepable(code: plan.Code, found: dict[str, plan.Assign]) -> bool:
+    """Whether a constant can be made in the constructor: it reads no local value."""
+    from dlc_torch.locals import reads_local
+
+    return not reads_local(code, frozenset(found))
