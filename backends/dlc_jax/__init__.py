@@ -22,7 +22,7 @@ class JaxBackend:
     passes: Sequence[Pass] = ()
 
     def emit(self, program: Program, *, exact: bool = False) -> Emitted:
-        """The model file. Every native claimed here is float64-clean, so `exact` changes nothing."""
+        """The model file. Every native here is float64-clean, so `exact` changes nothing."""
         from dlc.emit.planner import plan_file
 
         from dlc_jax.module import Module

@@ -82,12 +82,12 @@ def merges(how: Rearrangement) -> Iterator[tuple[int, int]]:
 
 
 def insertions(how: Rearrangement) -> str:
-    """`[None, :, None]` where the result has literal ones; behind the last name of many, `...` first."""
+    """`[None, :, None]` where the result has literal ones; `[..., None]` for those at the end."""
     marks = [":" if group else "None" for group in how.right]
     while marks and marks[-1] == ":":
         marks.pop()
     first = next((i for i, mark in enumerate(marks) if mark == "None"), 0)
-    tail = [mark for mark in marks[first:]]
+    tail = marks[first:]
     if len(marks) == len(how.right) and first > 1 and ":" not in tail:
         return f"[..., {', '.join(tail)}]"
     return f"[{', '.join(marks)}]"

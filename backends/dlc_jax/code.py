@@ -1,7 +1,7 @@
 """Writes run-time expressions as JAX: `plan.Code` in, Python text out.
 
-What an expression needs before it (a key to draw with, a layer call that returns a new state) is written
-as statements of its own, in evaluation order, through `emit`.
+What an expression needs before it (a key to draw with, a layer call that returns a new state) is
+written as statements of its own, in evaluation order, through `emit`.
 """
 
 from __future__ import annotations
@@ -61,7 +61,8 @@ class Expressions:
         self.names: dict[str, str] = {}
         self.used = {
             *assigned(method.body),
-            *(each.name for each in (*method.inputs, *method.statics)),
+            *(each.name for each in method.inputs),
+            *(each.name for each in method.statics),
         }
         self.optional = frozenset(each.name for each in method.inputs if each.optional)
         self.printer = ExpressionPrinter(self.resolve, file.imports)
@@ -75,7 +76,7 @@ class Expressions:
         self.leaving = False
         """Whether the statement ends the function, so that its variables are free."""
         self.collecting = True
-        """Whether new states are gathered for the end; inside branches `state` is replaced at once."""
+        """Whether new states are gathered; inside branches `state` is replaced at once."""
         self.new_states: dict[str, str] = {}
         self.dtype_source = self.find_dtype()
 
@@ -129,7 +130,7 @@ class Expressions:
         return self.dtype_source if name == "float" else DTYPES[name]
 
     def find_dtype(self) -> str:
-        """Where the dtype of new floats comes from: an input, else a parameter, else an argument."""
+        """Where new floats take their dtype from: an input, a parameter, or an argument."""
         rebound = {
             target
             for code_targets, kind in assignments(self.method)
@@ -252,7 +253,7 @@ class Expressions:
     def arguments(
         self, unit: Unit | None, code: FunctionCall | LayerCall, method: str
     ) -> list[str]:
-        """Tensors in order; by name behind an optional one that is absent. Then what is compile-time."""
+        """Tensors in order, by name behind an absent one; then what is compile-time."""
         given: list[str] = []
         skipped = False
         for name, value in code.args.items():
@@ -378,7 +379,7 @@ def parameter_name(file: File, name: str) -> str:
 def assignments(method: MethodPlan) -> list[tuple[tuple[str, ...], str]]:
     """Every assignment of a method, with the dtype of its value."""
 
-    found = []
+    found: list[tuple[tuple[str, ...], str]] = []
     for statement in statements_in(method.body):
         if isinstance(statement, Assign) and statement.value.type is not None:
             found.append((statement.targets, statement.value.type.dtype))

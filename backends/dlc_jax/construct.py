@@ -1,4 +1,4 @@
-"""Writes what holds parameters and states: a NamedTuple for each unit, and functions that make them."""
+"""Writes the NamedTuples that hold parameters and states, and the functions that make them."""
 
 from __future__ import annotations
 

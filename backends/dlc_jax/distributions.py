@@ -58,13 +58,19 @@ def draw_text(name: str, arguments: Texts, key: str, shape: str, dtype: str | No
     raise AssertionError(f"no draw from `{name}`")
 
 
-INITIALIZERS: Mapping[str, str] = {
-    "he_normal": "jax.nn.initializers.variance_scaling(2.0, 'fan_in', 'normal', in_axis=1, out_axis=0)",
-    "lecun_normal": "jax.nn.initializers.variance_scaling(1.0, 'fan_in', 'normal', in_axis=1, out_axis=0)",
-    "glorot_normal": "jax.nn.initializers.variance_scaling(1.0, 'fan_avg', 'normal', in_axis=1, out_axis=0)",
-    "glorot_uniform": "jax.nn.initializers.variance_scaling(1.0, 'fan_avg', 'uniform', in_axis=1, out_axis=0)",
+SCALED: Mapping[str, tuple[str, str, str]] = {
+    "he_normal": ("2.0", "fan_in", "normal"),
+    "lecun_normal": ("1.0", "fan_in", "normal"),
+    "glorot_normal": ("1.0", "fan_avg", "normal"),
+    "glorot_uniform": ("1.0", "fan_avg", "uniform"),
 }
-"""Scaled by the fans of weights [out, in, ...]: JAX's defaults are for weights [in, out]."""
+"""Arguments of `variance_scaling`. JAX's own names are for weights [in, out] and truncate normals."""
+
+
+def scaling(name: str) -> str:
+    scale, mode, kind = SCALED[name]
+    maker = "jax.nn.initializers.variance_scaling"
+    return call(maker, scale, f'"{mode}"', f'"{kind}"', in_axis="1", out_axis="0")
 
 
 def initial_text(name: str, arguments: Texts, key: str, shape: list[str]) -> str:
@@ -84,8 +90,8 @@ def initial_text(name: str, arguments: Texts, key: str, shape: list[str]) -> str
             axis = None if len(shape) == 2 else "0"
             maker = call("jax.nn.initializers.orthogonal", *options, column_axis=axis)
             return f"{maker}({key}, {sizes})"
-        case name if name in INITIALIZERS:
+        case name if name in SCALED:
             if len(shape) < 2:
                 return call("fan_in_uniform", key, sizes)
-            return f"{INITIALIZERS[name]}({key}, {sizes})"
+            return f"{scaling(name)}({key}, {sizes})"
     return draw_text(name, arguments, key, sizes, None)

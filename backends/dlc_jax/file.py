@@ -92,7 +92,8 @@ class File:
         for unit in self.plan.units:
             names.update(argument.name for argument in unit.arguments)
             for method in unit.methods:
-                names.update(argument.name for argument in (*method.inputs, *method.statics))
+                names.update(each.name for each in method.inputs)
+                names.update(each.name for each in method.statics)
                 names.update(assigned(method.body))
         return frozenset(names)
 

@@ -1,4 +1,4 @@
-"""Small functions that a generated file defines where it uses them: operations that JAX has no name for.
+"""Small functions that a generated file defines where it needs them: JAX has no name for these.
 
 Each is the text of a function over `jax`, `jnp` and `Array`.
 """

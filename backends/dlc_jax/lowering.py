@@ -1,7 +1,7 @@
 """What a lowering sees of a primitive, and what it may ask for.
 
-In: the operands as Python text with their types, and the compile-time attributes. Out: Python text, in
-which every operand may stand in redundant parentheses: the statement layout keeps only those needed.
+In: the operands as Python text with their types, and the compile-time attributes. Out: Python text,
+in which operands may stand in redundant parentheses: the statement layout keeps those needed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Surroundings(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Operand:
-    """An operand: its text, its type (None for a Python number), and whether it is a NumPy table."""
+    """An operand: its text and its type (None for a Python number)."""
 
     text: str
     type: TensorType | None

@@ -1,7 +1,7 @@
-"""Std definitions that JAX has its own words for: functions of `jax.nn`, and small random functions.
+"""Std definitions that JAX has its own words for: `jax.nn`, and small random functions.
 
-Each claim equals its definition in float64, gradients at kinks included. Blocks are written from their
-definitions: a block here is a tuple of arrays and a function, which is what a definition already is.
+Each claim equals its definition in float64, gradients at kinks included. Blocks are written from
+their definitions: a tuple of arrays and a function, which is what a definition already is.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Runs a generated JAX module on one case: outputs, gradients, states, and a trace.
 
-In: `dlc.parity.worker.Case` values, one at a time, in a process of its own (`python -m dlc_jax.runner`).
-Out: `Outcome` values by spec path. Random draws are replaced by the case's samples, in execution order.
+In: `dlc.parity.worker.Case` values, one at a time, in a process of its own. Out: `Outcome` values by
+spec path. Random draws are replaced by the case's samples, in execution order.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 import jax
 import jax.numpy as jnp
-import jaxlib
 import numpy as np
 
 from dlc.parity.worker import Case, Outcome, SampleQueue, serve
@@ -137,7 +136,7 @@ def load(case: Case) -> Loaded:
 
 
 def is_sequential(case: Case, loaded: Loaded) -> bool:
-    """Whether steps of a scan may draw: samples are given step by step, so steps must run one by one."""
+    """Whether steps of a scan may draw: they must run one by one to get one sample each."""
     return "key" in loaded.options and "lax.scan" in inspect.getsource(case.module)
 
 
@@ -181,7 +180,7 @@ def run(case: Case) -> Outcome:
 
     def differentiate(params: Any, given: Arrays, perturbations: Arrays) -> Any:
         gradient = jax.value_and_grad(
-            lambda *args: forward(*args, trace), argnums=(0, 1, 2), has_aux=True, allow_int=True
+            lambda p, g, z: forward(p, g, z, trace), argnums=(0, 1, 2), has_aux=True, allow_int=True
         )
         return gradient(params, given, perturbations)
 
@@ -207,7 +206,7 @@ def run(case: Case) -> Outcome:
 
 
 def zero_perturbations(case: Case, forward: Callable[[], Any]) -> Arrays:
-    """A zero for each value that the run records (an unused scalar for integers), found by a dry run."""
+    """A zero for each value that a dry run records (an unused scalar for integers)."""
     values = jax.eval_shape(lambda: forward()[1][2])
     case.samples.restart()
     return [
@@ -230,7 +229,6 @@ class JaxRunner:
     def describe(self) -> dict[str, Any]:
         return {
             "jax": jax.__version__,
-            "jaxlib": jaxlib.__version__,
             "devices": [device.device_kind for device in jax.devices()],
             "matmul_precision": jax.config.jax_default_matmul_precision,
         }

@@ -20,7 +20,7 @@ def grouped(names: Sequence[str]) -> str:
 
 
 def write_scan(body: Body, loop: ScanLoop) -> None:
-    """The step reads variables of the function around it; what it rebinds itself gets another name."""
+    """The step reads variables of the function around it; what it rebinds gets another name."""
     length = body.text(loop.length)
     random = loop.random or any(is_random(code) for code in all_codes((loop,)))
     stateful = any(is_stateful(code) for code in all_codes(loop.body))

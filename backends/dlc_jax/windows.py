@@ -1,7 +1,7 @@
 """Lowerings of convolutions, pools and resizing.
 
-Strides, sizes and paddings are one number for all axes, one for each, or (low, high) pairs. Helpers of the
-generated file take one number; the other forms are written out.
+Strides, sizes and paddings are one number for all axes, one for each, or (low, high) pairs. Helpers
+of the generated file take one number; the other forms are written out.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def pads(at: Application, axes: int) -> str:
 
 
 def convolution(axes: int, padding: str | None = None) -> Lowering:
-    """A convolution over `axes` spatial axes; `padding` is a mode of JAX, None for the attribute."""
+    """A convolution over `axes` axes; `padding` is a mode of JAX, None for the attribute."""
     letters = "HW"[2 - axes :]
     layout = f'("NC{letters}", "OI{letters}", "NC{letters}")'
 

@@ -112,7 +112,8 @@ def make(name: str, unit_name: str, **arguments: Expr) -> p.MakeLayer:
 
 def file(*units: p.Unit, fields: Any = ()) -> p.FilePlan:
     return p.FilePlan(
-        network=units[-1].name, preset=None, source="test.dl", doc="", units=units, parameter_count=0,
+        network=units[-1].name, preset=None, source="test.dl", doc="", units=units,
+        parameter_count=0,
         config=tuple(p.ConfigField(name=n, annotation=a, value=v) for n, a, v in fields),
     )  # fmt: skip
 
@@ -220,10 +221,9 @@ def lenet() -> p.FilePlan:
 
 
 def mlp() -> p.FilePlan:
-    """A loop over layers, each followed by dropout; running statistics in the loop and behind it."""
-    layers, widths = config("layers", 3), own("dim", 4)
+    """A loop over layers with dropout; running statistics in the loop and behind it."""
+    layers = config("layers", 3)
     rounds = Operation(op="range", args=(layers,), value=(0, 1, 2))
-    del widths
     body = (
         assign("x", layer_call("layer", "Linear", X, local=True)),
         assign("x", layer_call("norm", "BatchNorm", X, local=True, training=True, stateful=True)),
@@ -292,11 +292,13 @@ def recurrent() -> p.FilePlan:
         distribution=Distribution(name="normal", args={"mean": const(0.0), "std": const(0.1)}),
         type=tensor(batch, 4),
     )
+    shape = Operation(op="tuple", args=(batch, const(4)), value=(2, 4))
+    zeros = primitive("full", type=tensor(batch, 4), shape=shape, value=0.0)
     scan = p.ScanLoop(
         sources=(p.ScanSource(inside="x_t", value=variable("x", "batch", "time", 4)),),
         axis=1,
         length=Ref(name="time", value=3, scope="local"),
-        carried=(("h", primitive("full", type=tensor(batch, 4), shape=Operation(op="tuple", args=(batch, const(4)), value=(2, 4)), value=0.0)),),
+        carried=(("h", zeros),),
         body=(
             assign("h", native("silu", primitive("add", layer_call("cell", "Linear", h), x_t))),
             assign("h", primitive("add", h, noise)),

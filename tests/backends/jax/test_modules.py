@@ -61,7 +61,10 @@ def test_ruff_accepts_the_file(name: str, tmp_path: Path) -> None:
     path, _ = emitted(name, tmp_path)
     for command in (["check", "--isolated"], ["format", "--check", "--diff", "--isolated"]):
         done = subprocess.run(
-            [sys.executable, "-m", "ruff", *command, str(path)], capture_output=True, text=True, check=False
+            [sys.executable, "-m", "ruff", *command, str(path)],
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
 
