@@ -18,6 +18,7 @@ from dlc_torch.body import BodyPrinter, is_constant, record_name
 from dlc_torch.code import CodePrinter
 from dlc_torch.construction import ConstructionPrinter
 from dlc_torch.helpers import HELPERS
+from dlc_torch.locals import reads_local
 from dlc_torch.scope import FileState, Scope, attribute
 from dlc_torch.starts import Starts
 
@@ -128,9 +129,10 @@ class ModulePrinter:
         found: dict[str, plan.Assign] = {}
         for method in unit.methods:
             for statement in method.body:
-                if isinstance(statement, plan.Assign) and is_constant(statement.value):
-                    if keepable(statement.value, found):
-                        found[statement.targets[0]] = statement
+                match statement:
+                    case plan.Assign(targets=(name,), value=value) if is_constant(value):
+                        if not reads_local(value, frozenset(found)):
+                            found[name] = statement
         return found
 
     def constructor(
@@ -232,10 +234,3 @@ def short_doc(method: plan.MethodPlan) -> str:
     )
     line = f"Return {outputs}."
     return line if len(line) <= 74 else f"Return {len(method.outputs)} tensors."
-
-
-def keepable(code: plan.Code, found: dict[str, plan.Assign]) -> bool:
-    """Whether a constant can be made in the constructor: it reads no local value."""
-    from dlc_torch.locals import reads_local
-
-    return not reads_local(code, frozenset(found))

@@ -48,7 +48,7 @@ def draw(distribution: Distribution, type_: TensorType, around: Surroundings) ->
             bounds = (around.text(args[name]) for name in ("low", "high"))
             return call("torch.randint", *bounds, tuple_of(sizes), device=device)
         case "exponential":
-            noise = negative(call("torch.log", standard("rand")))
+            noise = negative(call("torch.log1p", negative(standard("rand"))))
             return binary("/", noise, around.text(args["rate"]))
         case "gumbel":
             return negative(call("torch.log", negative(call("torch.log", standard("rand")))))
