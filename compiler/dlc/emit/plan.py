@@ -245,6 +245,7 @@ class Loop(Statement):
     Rounds are over `iterable` binding `targets` (targets unused in the body are listed in `unused`), beside
     the lists of `layers` and the tables of `columns`. `static_only` names targets and columns that only
     `LayerCall.statics` read: frameworks whose layers carry their own arguments need not bind them.
+    `tensors` are variables that walk lists of tensors, beside the rest.
     """
 
     targets: tuple[str, ...]
@@ -255,6 +256,7 @@ class Loop(Statement):
     columns: tuple[Column, ...]
     body: tuple[Statement, ...]
     rounds: int
+    tensors: tuple[tuple[str, Code], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -342,6 +344,8 @@ class MakeLayer:
     native: bool
     arguments: Mapping[str, Expr]
     at: Location
+    inits: Mapping[str, Distribution] = field(default_factory=dict)
+    """For a native: what each of its weights is drawn from, by name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,195 @@
+"""Writes the statements of one function or method: `plan.Statement` in, lines of a `FileWriter` out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+
+from dlc.emit.expressions import Text, call, list_of, message, tuple_of
+from dlc.emit.naming import plural
+from dlc.emit.plan import (
+    Append,
+    Assertion,
+    Assign,
+    AssignStatic,
+    Conditional,
+    Loop,
+    MethodPlan,
+    NewList,
+    Pop,
+    ReadSizes,
+    Return,
+    ScanLoop,
+    Statement,
+    Unit,
+    UpdateState,
+    WeightRead,
+)
+from dlc.emit.printer import FileWriter
+from dlc.ir import Expr, Operation
+from dlc_keras.code import Expressions
+from dlc_keras.file import File, output_class
+from dlc_keras.walking import assigned, bound_by
+
+
+class Body(Expressions):
+    """The statements of one function."""
+
+    def __init__(self, file: File, unit: Unit, plan: MethodPlan, writer: FileWriter) -> None:
+        super().__init__(file, unit, plan)
+        self.writer = writer
+        self.bound = {each.name for each in plan.inputs}
+        """The variables that have a value so far."""
+
+    def write(self, statements: Iterable[Statement]) -> None:
+        for statement in statements:
+            self.statement(statement)
+            self.bound.update(bound_by(statement))
+
+    def line(self, code: Text | str, statement: Statement, comment: str = "") -> None:
+        self.writer.statement(str(code), comment=comment, origin=statement.origin, at=statement.at)
+
+    def statement(self, statement: Statement) -> None:
+        match statement:
+            case ReadSizes():
+                self.read_sizes(statement)
+            case Assign():
+                self.assign(statement)
+            case AssignStatic(target=target, value=value):
+                self.line(f"{self.name(target)} = {self.text(value)}", statement)
+            case NewList(name=name, items=items):
+                self.line(f"{self.name(name)} = {list_of(map(self.code, items))}", statement)
+            case Append(name=name, item=item):
+                self.line(f"{self.name(name)}.append({self.code(item)})", statement)
+            case Pop(name=name):
+                self.line(f"{self.name(name)}.pop()", statement)
+            case Loop():
+                with self.block(self.loop_header(statement), statement):
+                    self.write(statement.body)
+            case Conditional():
+                self.conditional(statement)
+            case ScanLoop():
+                self.scan(statement)
+            case UpdateState(name=name, value=value):
+                self.line(f"self.{self.file.attribute(name)}.assign({self.code(value)})", statement)
+            case Assertion(condition=condition, message=template):
+                self.line(f"assert {self.text(condition)}, {message(template)}", statement)
+            case Return():
+                self.returned(statement)
+
+    def block(self, header: str, statement: Statement) -> AbstractContextManager[None]:
+        return self.writer.block(header, origin=statement.origin, at=statement.at)
+
+    # ------------------------------------------------------------ simple statements
+
+    def read_sizes(self, statement: ReadSizes) -> None:
+        named = [(axis, name) for axis, name in enumerate(statement.names) if name is not None]
+        shape = f"{'np' if self.table else 'ops'}.shape({self.name(statement.tensor)})"
+        if len(named) == 1:
+            axis, name = named[0]
+            self.line(f"{self.name(name)} = {shape}[{axis}]", statement)
+            return
+        targets = ["_" if name is None else self.name(name) for name in statement.names]
+        self.line(f"{', '.join(targets)} = {shape}", statement)
+
+    def assign(self, statement: Assign) -> None:
+        value = statement.value
+        constant = self.is_table(value) and not self.table
+        text = self.table_text(value) if constant else self.code(value)
+        if isinstance(value, WeightRead) and value.state:
+            text = call("ops.convert_to_tensor", text)
+        targets = ", ".join(map(self.name, statement.targets))
+        if text.code != targets:
+            self.line(f"{targets} = {text}", statement, statement.comment)
+        for target in statement.targets:
+            self.tables.pop(target, None)
+            if constant:
+                self.tables[target] = value.type
+
+    def returned(self, statement: Return) -> None:
+        values = [self.code(value) for value in statement.values]
+        name = output_class(self.unit, self.method)
+        if name is not None:
+            fields = [field for field, _, _ in self.method.outputs]
+            self.line(f"return {call(name, **dict(zip(map(str, fields), values, strict=True)))}", statement)
+        else:
+            self.line(f"return {', '.join(value.item for value in values)}", statement)
+
+    def conditional(self, statement: Conditional) -> None:
+        tables = dict(self.tables)
+        with self.block(f"if {self.text(statement.condition)}", statement):
+            self.write(statement.body)
+        if statement.orelse:
+            with self.writer.block("else"):
+                self.write(statement.orelse)
+        self.tables = {name: kind for name, kind in self.tables.items() if name in tables}
+
+    # ------------------------------------------------------------ loops
+
+    def loop_header(self, loop: Loop) -> str:
+        """`for i, layer in enumerate(self.h)`, or a zip of what the body uses."""
+        skipped = loop.unused | loop.static_only
+        bound = [target for target in loop.targets if target not in skipped]
+        targets: list[str] = []
+        sources: list[Text] = []
+        for layer in loop.layers:
+            targets.append(self.name(layer.element))
+            own = self.name(layer.source) if layer.local else f"self.{self.file.attribute(layer.source)}"
+            sources.append(Text(own))
+        for column in loop.columns:
+            if column.name not in loop.static_only:
+                targets.append(self.name(column.name))
+                sources.append(tuple_of(map(self.text, column.values)))
+        if bound or not sources:
+            names = [self.name(target) if target in bound else "_" for target in loop.targets]
+            if counts(loop.iterable) and len(sources) == 1:
+                return f"for {names[0]}, {targets[0]} in enumerate({sources[0]})"
+            nested = len(names) > 1 and bool(sources)
+            targets.insert(0, f"({', '.join(names)})" if nested else ", ".join(names))
+            sources.insert(0, self.text(loop.iterable))
+        if len(sources) == 1:
+            return f"for {targets[0]} in {sources[0]}"
+        return f"for {', '.join(targets)} in zip({', '.join(s.item for s in sources)})"
+
+    def scan(self, loop: ScanLoop) -> None:
+        """A Python loop over the slices: XLA cannot differentiate TensorFlow's loops of unknown length."""
+        for name, initial in loop.carried:
+            text = self.code(initial)
+            if text.code != self.name(name):
+                self.line(f"{self.name(name)} = {text}", loop)
+        lists = {name: self.fresh(plural(name)) for name, _ in loop.emitted}
+        for collected in lists.values():
+            self.line(f"{collected} = []", loop)
+        before, header = dict(self.names), self.scan_header(loop)
+        own = {name for name, _ in loop.carried} | {source.inside for source in loop.sources}
+        for name in sorted((set(assigned(loop.body)) & self.bound) - own):
+            self.names[name] = self.fresh(f"new_{name}")
+        with self.block(header, loop):
+            self.write(loop.body)
+            for name, code in loop.emitted:
+                self.line(f"{lists[name]}.append({self.code(code)})", loop)
+        self.names = before
+        for name, collected in lists.items():
+            stacked = call("ops.stack", collected, axis=str(loop.axis))
+            self.line(f"{self.name(name)} = {stacked}", loop)
+
+    def scan_header(self, loop: ScanLoop) -> str:
+        targets, sources = [], []
+        for source in loop.sources:
+            targets.append(self.name(source.inside))
+            value, axis = Text(""), str(loop.axis)
+            if source.value is None:
+                value, axis = call("ops.arange", self.text(loop.length)), "0"
+            else:
+                value = self.code(source.value)
+            sources.append(call("ops.unstack", value, axis=None if axis == "0" else axis))
+        if not sources:
+            return f"for _ in range({self.text(loop.length)})"
+        if len(sources) == 1:
+            return f"for {targets[0]} in {sources[0]}"
+        return f"for {', '.join(targets)} in zip({', '.join(map(str, sources))})"
+
+
+def counts(iterable: Expr) -> bool:
+    """Whether it is `range(n)`."""
+    return isinstance(iterable, Operation) and iterable.op == "range" and len(iterable.args) == 1

@@ -1,0 +1,97 @@
+"""Small functions that a generated file defines where it uses them: what Keras has no exact name for.
+
+Each is the text of a function over `keras`, `np`, `ops` and `KerasTensor`. Images are channels last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+HELPERS: Mapping[str, str] = {
+    "avg_pool": '''\
+def avg_pool(x: KerasTensor, size: int, stride: int, padding: int) -> KerasTensor:
+    """Return the mean of each window; padding does not count."""
+    pads = [(0, 0), *[(padding, padding)] * (len(x.shape) - 2), (0, 0)]
+    live = ops.pad(ops.ones_like(x[:1, ..., :1]), pads)
+    total = ops.average_pool(ops.pad(x, pads), size, stride)
+    return total / ops.average_pool(live, size, stride)
+''',
+    "conv_transpose": '''\
+def conv_transpose(
+    x: KerasTensor,
+    weight: KerasTensor,
+    stride: int = 1,
+    padding: int = 0,
+    output_padding: int = 0,
+) -> KerasTensor:
+    """Apply the transpose of a convolution with weight [in, out, height, width]."""
+    sizes = [
+        (size - 1) * stride + kernel - padding + output_padding
+        for size, kernel in zip(x.shape[1:3], weight.shape[2:])
+    ]
+    x = ops.conv_transpose(x, ops.transpose(weight, (2, 3, 1, 0)), stride)
+    x = ops.pad(x, [(0, 0), (0, output_padding), (0, output_padding), (0, 0)])
+    return x[:, padding : sizes[0], padding : sizes[1]]
+''',
+    "cumulative_product": '''\
+def cumulative_product(x: KerasTensor, axis: int) -> KerasTensor:
+    """Return running products, with the right gradient at zeros too."""
+    x = ops.moveaxis(x, axis, -1)
+    reached = np.tri(x.shape[-1], dtype=bool)
+    x = ops.prod(ops.where(reached, x[..., None, :], 1.0), axis=-1)
+    return ops.moveaxis(x, -1, axis)
+''',
+    "dropout": '''\
+def dropout(
+    x: KerasTensor, rate: float, seed: keras.random.SeedGenerator, training: bool
+) -> KerasTensor:
+    """Zero each element with probability `rate`, and divide the others by 1 - rate."""
+    return keras.random.dropout(x, rate, seed=seed) if training else x
+''',
+    "local_response_norm": '''\
+def local_response_norm(
+    x: KerasTensor, size: int, alpha: float, beta: float, k: float
+) -> KerasTensor:
+    """Divide images by a power of the mean square over `size` neighbouring channels."""
+    channels = x.shape[-1]
+    squares = ops.pad(x * x, [(0, 0)] * 3 + [(size // 2, (size - 1) // 2)])
+    total = sum(squares[..., i : i + channels] for i in range(size))
+    return x * (k + alpha / size * total) ** -beta
+''',
+    "max_pool": '''\
+def max_pool(x: KerasTensor, size: int, stride: int, padding: int) -> KerasTensor:
+    """Return the maximum of each window; padding never wins."""
+    pads = [(0, 0), *[(padding, padding)] * (len(x.shape) - 2), (0, 0)]
+    return ops.max_pool(ops.pad(x, pads, constant_values=float("-inf")), size, stride)
+''',
+    "upsample_bilinear": '''\
+def upsample_bilinear(x: KerasTensor, scale: int) -> KerasTensor:
+    """Enlarge images; corners are not aligned."""
+    for axis in (1, 2):
+        size = x.shape[axis]
+        source = np.maximum((np.arange(scale * size) + 0.5) / scale - 0.5, 0.0)
+        low = source.astype("int32")
+        high = np.minimum(low + 1, size - 1)
+        share = (source - low).reshape((-1, 1, 1) if axis == 1 else (-1, 1))
+        share = ops.convert_to_tensor(share, dtype=x.dtype)
+        a, b = ops.take(x, low, axis=axis), ops.take(x, high, axis=axis)
+        x = a + share * (b - a)
+    return x
+''',
+}
+
+PADDED_CONVOLUTION = '''\
+class Padded{name}(layers.{name}):
+    """A convolution with zeros on each side of its input: `padding` is how many."""
+
+    def __init__(
+        self, filters: int, kernel_size: int, *, padding: int, **options: Any
+    ) -> None:
+        super().__init__(filters, kernel_size, **options)
+        self.zeros = padding
+
+    def call(self, inputs: KerasTensor) -> KerasTensor:
+        sides = [(self.zeros, self.zeros)] * self.rank
+        return super().call(ops.pad(inputs, [(0, 0), *sides, (0, 0)]))
+'''
+"""Keras' own layer pads by modes only."""
