@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from dlc.emit.einops import Rearrangement, einsum_letters, rearrangement
 from dlc.ir import Const, Expr
-from dlc_jax.lowering import Application, Lowering, call, elements
+from dlc_jax.lowering import Application, Lowering, Operand, call, elements
 
 
 def listed(items: list[str]) -> str:
@@ -24,37 +25,30 @@ def sizes_of(at: Application) -> dict[str, Expr]:
 
 def split_shape(at: Application, how: Rearrangement, sizes: Mapping[str, Expr]) -> str:
     """The shape with one axis a name: leading axes as they are, `-1` for one that is not given."""
-    parts: list[str] = []
-    free = 0
     leading = 0
     while leading < len(how.left) and len(how.left[leading]) == 1:
         leading += 1
-    simple = at[0].isidentifier()
-    if simple and leading:
+    parts: list[str] = []
+    if leading:
         parts.append(f"*{at[0]}.shape[:{leading}]" if leading > 1 else f"{at[0]}.shape[0]")
-    for axis, group in enumerate(how.left[leading if simple else 0 :], leading if simple else 0):
+    for axis in range(leading, len(how.left)):
+        group = how.left[axis]
+        if len(group) == 1:
+            parts.append(f"{at[0]}.shape[{axis}]")
+            continue
         for name in group:
             if name in sizes:
                 parts.append(at.surroundings.text(sizes[name]))
-            elif len(group) > 1 and not free:
-                free += 1
+            elif "-1" not in parts:
                 parts.append("-1")
-            elif len(group) > 1:
-                parts.append(quotient(at, axis, [sizes[n] for n in group if n in sizes]))
             else:
-                parts.append(f"{at[0]}.shape[{axis}]" if simple else axis_size(at, axis))
+                parts.append(quotient(at, axis, [sizes[each] for each in group if each in sizes]))
     return ", ".join(parts)
-
-
-def axis_size(at: Application, axis: int) -> str:
-    type_ = at.operands[0].type
-    assert type_ is not None
-    return f"({at.surroundings.text(type_.shape[axis])})"
 
 
 def quotient(at: Application, axis: int, given: list[Expr]) -> str:
     product = " * ".join(f"({at.surroundings.text(size)})" for size in given)
-    whole = f"{at[0]}.shape[{axis}]" if at[0].isidentifier() else axis_size(at, axis)
+    whole = f"{at[0]}.shape[{axis}]"
     return f"{whole} // ({product})" if product else whole
 
 
@@ -107,6 +101,10 @@ def rearrange(at: Application) -> str:
     """Split, permute, repeat, join: only the steps that do something."""
     how = rearrangement(str(at.value("pattern")))
     sizes = sizes_of(at)
+    if how.splits and len(how.left) > 1 and not at[0].isidentifier() and at.xp == "jnp":
+        operand = at.operands[0]
+        held = Operand(at.surroundings.hold(operand.text, "h"), operand.type)
+        at = replace(at, operands=[held])
     text = at.x
 
     def size(name: str) -> str:

@@ -12,7 +12,9 @@ from dlc.emit.plan import (
     Assign,
     AssignStatic,
     Choice,
+    Code,
     Conditional,
+    FunctionCall,
     LayerCall,
     Loop,
     MakeConditional,
@@ -22,6 +24,7 @@ from dlc.emit.plan import (
     MethodPlan,
     NewList,
     Pop,
+    Primitive,
     ReadSizes,
     Return,
     ScanLoop,
@@ -30,7 +33,7 @@ from dlc.emit.plan import (
     UpdateState,
 )
 from dlc.emit.printer import FileWriter
-from dlc.ir import Expr, Operation
+from dlc.ir import Expr, Operation, TensorType
 from dlc_jax.code import Expressions
 from dlc_jax.file import File, output_class
 from dlc_jax.walking import all_codes, is_stateful, statements_in
@@ -125,10 +128,24 @@ class Body(Expressions):
         targets = ", ".join(map(self.name, statement.targets))
         if text not in (targets, f"({targets})"):
             self.line(f"{targets} = {text}", statement, statement.comment)
-        for target in statement.targets:
-            self.constants.pop(target, None)
+        kinds = self.result_types(value, len(statement.targets))
+        for target, kind in zip(statement.targets, kinds, strict=True):
+            self.types[target] = kind
+            self.constants.discard(target)
             if constant:
-                self.constants[target] = value.type
+                self.constants.add(target)
+
+    def result_types(self, value: Code, count: int) -> Sequence[TensorType | None]:
+        """The types of what an assignment binds."""
+        match value:
+            case Primitive(op="split", args=(operand,)) if count > 1:
+                return [self.type_of(operand)] * count
+            case FunctionCall(native=False, name=unit) if count > 1:
+                return [kind for _, kind, _ in self.file.units[unit].methods[0].outputs]
+            case LayerCall(unit=unit, method=name) if count > 1:
+                methods = {method.name: method for method in self.file.units[unit].methods}
+                return [kind for _, kind, _ in methods[name].outputs]
+        return [self.type_of(value)] * count
 
     def updates(self, statements: Sequence[UpdateState]) -> None:
         """New values of the unit's own states, replaced together."""
@@ -165,7 +182,7 @@ class Body(Expressions):
     # ------------------------------------------------------------ branches
 
     def conditional(self, statement: Conditional) -> None:
-        before, tables = self.collecting, dict(self.constants)
+        before, tables = self.collecting, set(self.constants)
         with self.inside_branch():
             with self.writer.block(f"if {self.text(statement.condition)}", origin=statement.origin,
                                    at=statement.at):  # fmt: skip
@@ -174,7 +191,7 @@ class Body(Expressions):
                 with self.writer.block("else"):
                     self.write(statement.orelse)
         self.collecting = before
-        self.constants = {name: kind for name, kind in self.constants.items() if name in tables}
+        self.constants &= tables
 
     def inside_branch(self) -> Gathering:
         return Gathering(self)
@@ -249,6 +266,9 @@ class Body(Expressions):
                 targets.append(self.state_name(layer.element))
                 known = self.new_states.get(layer.source, f"state.{layer.source}")
                 sources.append(self.state_name(layer.source) if layer.local else known)
+        for name, tensors in loop.tensors:
+            targets.append(self.name(name))
+            sources.append(self.code(tensors))
         for column in loop.columns:
             targets.append(self.name(column.name))
             values = ", ".join(map(self.text, column.values))

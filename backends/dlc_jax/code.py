@@ -6,11 +6,10 @@ written as statements of its own, in evaluation order, through `emit`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
-from dlc.emit.expressions import ExpressionPrinter, literal
+from dlc.emit.expressions import ExpressionPrinter
 from dlc.emit.plan import (
-    Assign,
     Choice,
     Code,
     Draw,
@@ -28,18 +27,18 @@ from dlc.emit.plan import (
 )
 from dlc.ir import Expr, Ref, TensorType
 from dlc_jax.distributions import draw_text
-from dlc_jax.file import FLOATS, RESERVED, File, is_float_input, output_class
-from dlc_jax.lowering import Application, Operand, call
+from dlc_jax.file import FLOATS, RESERVED, File, is_float_input, parameter_name
+from dlc_jax.lowering import Application, Operand
 from dlc_jax.natives import FUNCTIONS
 from dlc_jax.primitives import PRIMITIVES
 from dlc_jax.walking import (
-    all_codes,
     assigned,
+    assignments,
     codes_in,
     draws,
-    is_stateful,
+    needs_statement,
     reads,
-    statements_in,
+    weight_type,
 )
 
 DTYPES = {
@@ -57,8 +56,9 @@ class Expressions:
 
     def __init__(self, file: File, unit: Unit, method: MethodPlan) -> None:
         self.file, self.unit, self.method = file, unit, method
-        self.constants: dict[str, TensorType | None] = {}
+        self.constants: set[str] = set()
         self.names: dict[str, str] = {}
+        self.types: dict[str, TensorType | None] = {each.name: each.type for each in method.inputs}
         self.used = {
             *assigned(method.body),
             *(each.name for each in method.inputs),
@@ -129,6 +129,13 @@ class Expressions:
             return f"jnp.promote_types({self.dtype_source}, jnp.float32)"
         return self.dtype_source if name == "float" else DTYPES[name]
 
+    def hold(self, text: str, label: str) -> str:
+        name = self.fresh(label) if len(self.targets) != 1 else self.name(self.targets[0])
+        if self.occupant is not None or any(reads(each, name) for each in self.whole):
+            name = self.fresh(label)
+        self.emit(f"{name} = {text}")
+        return name
+
     def find_dtype(self) -> str:
         """Where new floats take their dtype from: an input, a parameter, or an argument."""
         rebound = {
@@ -158,7 +165,7 @@ class Expressions:
             self.table = True
             text = self.plain(code)
             self.table = False
-            kind = self.table_type(code)
+            kind = self.type_of(code)
             wanted = self.dtype(dtype) if kind is None or kind.dtype in FLOATS else None
             return f"jnp.asarray({text}, {wanted})" if wanted else f"jnp.asarray({text})"
         return self.plain(code)
@@ -173,8 +180,15 @@ class Expressions:
                 return self.is_table(then) and self.is_table(orelse)
         return False
 
-    def table_type(self, code: Code) -> TensorType | None:
-        return self.constants.get(code.name) if isinstance(code, Variable) else code.type
+    def type_of(self, code: Code) -> TensorType | None:
+        """The type of a value, where it is known."""
+        match code:
+            case Variable(name=name, field=None):
+                return self.types.get(name)
+            case WeightRead(unit=unit, name=name):
+                owner = self.unit if unit is None else self.file.units[unit]
+                return weight_type(owner, name)
+        return code.type
 
     def plain(self, code: Code) -> str:
         match code:
@@ -210,13 +224,16 @@ class Expressions:
         listed = None
         args = code.args
         if len(args) == 1 and code.op in ("concat", "stack") and not isinstance(args[0], Sequence):
-            if args[0].type is None and isinstance(args[0], Variable):
+            if isinstance(args[0], Variable) and self.types.get(args[0].name) is None:
                 listed = self.code(args[0])
         elif len(args) == 1 and isinstance(args[0], Sequence):
             args = args[0].items
         if code.op == "cast" and self.is_table(args[0]) and not self.table:
             return self.code(args[0], str(code.attrs["dtype"].value))
-        operands = [Operand(self.code(each, kind), operand_type(each)) for each in args]
+        operands = [
+            Operand(self.code(each, kind), self.type_of(each), isinstance(each, Number))
+            for each in args
+        ]
         application = Application(
             code.op, operands, code.attrs, code.type, self, "np" if self.table else "jnp", listed
         )
@@ -290,7 +307,7 @@ class Expressions:
     def layer(self, code: LayerCall) -> str:
         unit = self.file.units[code.unit]
         function = self.file.functions[code.unit, code.method]
-        root = self.name(code.layer) if code.local else f"params.{code.layer}"
+        root = self.root(code, "params")
         arguments = self.arguments(unit, code, code.method)
         if not code.stateful:
             return f"{function}({', '.join([root, *arguments])})"
@@ -298,7 +315,15 @@ class Expressions:
         text = f"{function}({', '.join([root, state, *arguments])})"
         return self.stateful(code, text)
 
+    def root(self, code: LayerCall, tree: str) -> str:
+        """Where a layer's parameters (or states) are."""
+        if code.local:
+            return tree if code.layer == "self" else self.name(code.layer)
+        return f"{tree}.{code.layer}" + "".join(f"[{self.text(i)}]" for i in code.index)
+
     def state_of(self, code: LayerCall) -> str:
+        if code.layer == "self" or code.index:
+            return self.root(code, "state")
         if code.local:
             return self.state_name(code.layer)
         return self.new_states.get(code.layer, f"state.{code.layer}")
@@ -313,7 +338,9 @@ class Expressions:
             value = targets[0] if len(targets) == 1 else f"({', '.join(targets)})"
         else:
             value = self.place(code, code.layer)
-        if code.local or self.collecting:
+        if code.layer == "self":
+            self.emit(f"{value}, state = {text}")
+        elif code.local or self.collecting:
             new = self.state_name(code.layer)
             self.emit(f"{value}, {new} = {text}")
             if not code.local:
@@ -360,30 +387,3 @@ class Expressions:
         shape = f"({', '.join(sizes)},)" if len(sizes) == 1 else f"({', '.join(sizes)})"
         arguments = {name: self.text(expr) for name, expr in code.distribution.args.items()}
         return draw_text(code.distribution.name, arguments, self.key(), shape, self.dtype("float"))
-
-
-def operand_type(code: Code) -> TensorType | None:
-    return None if isinstance(code, Number) else code.type
-
-
-def needs_statement(code: LayerCall | Draw | FunctionCall) -> bool:
-    return isinstance(code, LayerCall) and is_stateful(code)
-
-
-def parameter_name(file: File, name: str) -> str:
-    """The name of a function's parameter in the output."""
-    clash = name in RESERVED or name in file.function_names or name in file.helpers
-    return name + "_" if clash else name
-
-
-def assignments(method: MethodPlan) -> list[tuple[tuple[str, ...], str]]:
-    """Every assignment of a method, with the dtype of its value."""
-
-    found: list[tuple[tuple[str, ...], str]] = []
-    for statement in statements_in(method.body):
-        if isinstance(statement, Assign) and statement.value.type is not None:
-            found.append((statement.targets, statement.value.type.dtype))
-    return found
-
-
-__all__ = ["Expressions", "Mapping", "all_codes", "call", "literal", "output_class"]

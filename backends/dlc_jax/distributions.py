@@ -64,7 +64,7 @@ SCALED: Mapping[str, tuple[str, str, str]] = {
     "glorot_normal": ("1.0", "fan_avg", "normal"),
     "glorot_uniform": ("1.0", "fan_avg", "uniform"),
 }
-"""Arguments of `variance_scaling`. JAX's own names are for weights [in, out] and truncate normals."""
+"""Arguments of `variance_scaling`: JAX's own names are for weights [in, out] and cut normals."""
 
 
 def scaling(name: str) -> str:

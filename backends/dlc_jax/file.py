@@ -228,3 +228,9 @@ def output_class(unit: Unit, method: MethodPlan) -> str | None:
         return None
     main = method.name in ("forward", unit.name)
     return pascal(unit.name) + ("" if main else pascal(method.name)) + "Output"
+
+
+def parameter_name(file: File, name: str) -> str:
+    """The name of a function's parameter in the output."""
+    clash = name in RESERVED or name in file.function_names or name in file.helpers
+    return name + "_" if clash else name

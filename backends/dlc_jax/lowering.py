@@ -28,13 +28,18 @@ class Surroundings(Protocol):
         """The name of a function of `dlc_jax.helpers` that the file must then define."""
         ...
 
+    def hold(self, text: str, label: str) -> str:
+        """A variable that holds a value which is needed more than once."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Operand:
-    """An operand: its text and its type (None for a Python number)."""
+    """An operand: its text, its type where it is known, and whether it is a Python number."""
 
     text: str
     type: TensorType | None
+    number: bool = False
 
     @property
     def rank(self) -> int:

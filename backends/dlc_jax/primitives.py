@@ -143,7 +143,7 @@ def full(at: Application) -> str:
 def cast(at: Application) -> str:
     target = at.dtype(at.value("dtype"))
     operand = at.operands[0]
-    if operand.type is None:
+    if operand.number:
         return f"{at.xp}.asarray({operand.text}, {target})"
     return f"{operand.atom}.astype({target})"
 

@@ -1,7 +1,7 @@
 """Runs a generated JAX module on one case: outputs, gradients, states, and a trace.
 
-In: `dlc.parity.worker.Case` values, one at a time, in a process of its own. Out: `Outcome` values by
-spec path. Random draws are replaced by the case's samples, in execution order.
+In: `dlc.parity.worker.Case` values, one at a time, in a process of its own. Out: `Outcome` values
+by spec path. Random draws are replaced by the case's samples, in execution order.
 """
 
 from __future__ import annotations
@@ -82,8 +82,8 @@ def injected(samples: SampleQueue) -> Iterator[None]:
 class Trace:
     """The values that instrumented statements compute, in execution order.
 
-    `perturbations` are added to the float values: the gradient with respect to a zero perturbation is
-    the cotangent of the value.
+    `perturbations` are added to the float values: the gradient with respect to a zero perturbation
+    is the cotangent of the value.
     """
 
     perturbations: Arrays | None = None
@@ -175,7 +175,10 @@ def run(case: Case) -> Outcome:
     given = [loaded.inputs[i] for i in floats]
     perturbations: Arrays = []
     if case.record is not None:
-        perturbations = zero_perturbations(case, lambda: forward(loaded.params, given, None, trace))
+        with jax.disable_jit(is_sequential(case, loaded)):
+            values = jax.eval_shape(lambda: forward(loaded.params, given, None, trace)[1][2])
+        case.samples.restart()
+        perturbations = list(map(zero_perturbation, values))
         trace = Trace()
 
     def differentiate(params: Any, given: Arrays, perturbations: Arrays) -> Any:
@@ -184,10 +187,7 @@ def run(case: Case) -> Outcome:
         )
         return gradient(params, given, perturbations)
 
-    if is_sequential(case, loaded):
-        with jax.disable_jit():
-            results = differentiate(loaded.params, given, perturbations)
-    else:
+    with jax.disable_jit(is_sequential(case, loaded)):
         results = jax.jit(differentiate)(loaded.params, given, perturbations)
     (_, (outputs, state, values)), (by_weight, by_input, by_value) = results
     return Outcome(
@@ -205,16 +205,11 @@ def run(case: Case) -> Outcome:
     )
 
 
-def zero_perturbations(case: Case, forward: Callable[[], Any]) -> Arrays:
-    """A zero for each value that a dry run records (an unused scalar for integers)."""
-    values = jax.eval_shape(lambda: forward()[1][2])
-    case.samples.restart()
-    return [
-        jnp.zeros(value.shape, value.dtype)
-        if jnp.issubdtype(value.dtype, jnp.floating)
-        else jnp.zeros(())
-        for value in values
-    ]
+def zero_perturbation(value: Any) -> Any:
+    """A zero to add to a traced value; an unused scalar for integers."""
+    if jnp.issubdtype(value.dtype, jnp.floating):
+        return jnp.zeros(value.shape, value.dtype)
+    return jnp.zeros(())
 
 
 def value_cotangent(value: Any, gradient: Any) -> np.ndarray[Any, Any]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from dlc.emit.plan import ScanLoop
+from dlc.emit.plan import ScanLoop, ScanSource
+from dlc.ir import TensorType
 from dlc_jax.walking import all_codes, assigned, draws, is_random, is_stateful
 
 if TYPE_CHECKING:
@@ -27,9 +28,11 @@ def write_scan(body: Body, loop: ScanLoop) -> None:
     if stateful:
         body.flush_states()
     starts = [body.code(initial) for _, initial in loop.carried]
+    body.types.update({name: body.type_of(initial) for name, initial in loop.carried})
     scanned: list[str] = []
     inside: list[str] = []
     for source in loop.sources:
+        body.types[source.inside] = slice_type(body, source, loop.axis)
         inside.append(body.name(source.inside))
         if source.value is None:
             scanned.append(f"jnp.arange({length})")
@@ -97,3 +100,13 @@ def annotation(body: Body, name: str) -> str:
 def joined_type(body: Body, names: Sequence[object]) -> str:
     kinds = [annotation(body, str(name)) for name in names]
     return f"tuple[{', '.join(kinds)}]" if len(kinds) > 1 else kinds[0] if kinds else "None"
+
+
+def slice_type(body: Body, source: ScanSource, axis: int) -> TensorType | None:
+    """The type of what one step sees of a scanned tensor."""
+    if source.value is None:
+        return TensorType(dtype="int", shape=())
+    kind = body.type_of(source.value)
+    if kind is None:
+        return None
+    return TensorType(dtype=kind.dtype, shape=(*kind.shape[:axis], *kind.shape[axis + 1 :]))

@@ -10,10 +10,15 @@ from dlc.emit.plan import (
     Choice,
     Code,
     Conditional,
+    Construction,
     Draw,
     FunctionCall,
     LayerCall,
     Loop,
+    MakeConditional,
+    MakeLoop,
+    MakeWeight,
+    MethodPlan,
     NewList,
     Primitive,
     Result,
@@ -21,10 +26,11 @@ from dlc.emit.plan import (
     ScanLoop,
     Sequence,
     Statement,
+    Unit,
     UpdateState,
     Variable,
 )
-from dlc.ir import Expr, Operation, Ref
+from dlc.ir import Expr, Operation, Ref, TensorType
 
 
 def parts(code: Code) -> tuple[Code, ...]:
@@ -61,6 +67,8 @@ def codes_of(statement: Statement) -> tuple[Code, ...]:
             return (item,)
         case Return(values=values):
             return values
+        case Loop(tensors=tensors):
+            return tuple(code for _, code in tensors)
         case ScanLoop(sources=sources, carried=carried, emitted=emitted):
             given = tuple(source.value for source in sources if source.value is not None)
             return (*given, *(code for _, code in carried), *(code for _, code in emitted))
@@ -137,8 +145,9 @@ def assigned(body: Iterable[Statement]) -> Iterator[str]:
                 yield from targets
             case NewList(name=name):
                 yield name
-            case Loop(targets=targets, layers=layers, columns=columns):
+            case Loop(targets=targets, layers=layers, columns=columns, tensors=tensors):
                 yield from targets
+                yield from (name for name, _ in tensors)
                 yield from (layer.element for layer in layers)
                 yield from (column.name for column in columns)
             case ScanLoop(sources=sources, carried=carried, emitted=emitted):
@@ -183,3 +192,35 @@ def evaluates(condition: Expr) -> bool | None:
         case Operation(op="or", args=args) if any(evaluates(each) for each in args):
             return True
     return None
+
+
+def weight_type(unit: Unit, name: str) -> TensorType | None:
+    """The type of a unit's own parameter or state."""
+    for item in flattened(unit.construction):
+        if isinstance(item, MakeWeight) and item.name == name:
+            return TensorType(dtype="float", shape=item.shape)
+    return None
+
+
+def flattened(items: Iterable[Construction]) -> Iterator[Construction]:
+    for item in items:
+        yield item
+        match item:
+            case MakeLoop(body=body):
+                yield from flattened(body)
+            case MakeConditional(body=body, orelse=orelse):
+                yield from flattened((*body, *orelse))
+
+
+def needs_statement(code: LayerCall | Draw | FunctionCall) -> bool:
+    return isinstance(code, LayerCall) and is_stateful(code)
+
+
+def assignments(method: MethodPlan) -> list[tuple[tuple[str, ...], str]]:
+    """Every assignment of a method, with the dtype of its value."""
+
+    found: list[tuple[tuple[str, ...], str]] = []
+    for statement in statements_in(method.body):
+        if isinstance(statement, Assign) and statement.value.type is not None:
+            found.append((statement.targets, statement.value.type.dtype))
+    return found

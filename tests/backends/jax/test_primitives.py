@@ -30,6 +30,9 @@ class Surroundings:
     def helper(self, name: str) -> str:
         return name
 
+    def hold(self, text: str, label: str) -> str:
+        raise AssertionError("operands of samples are variables")
+
 
 def attribute(value: Any) -> Const:
     return Const(value=tuple(value.items()) if isinstance(value, Mapping) else value)
