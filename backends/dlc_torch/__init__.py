@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from dlc.backend import Emitted, Native, Pass
+from dlc.emit.naming import snake_case
 from dlc.emit.plan import FilePlan
 from dlc.ir import Program
 from dlc_torch.blocks import BLOCKS
 from dlc_torch.module import ModulePrinter
 from dlc_torch.natives import natives
-from dlc_torch.starts import Starts
 
 
 @dataclass(frozen=True)
@@ -37,29 +37,14 @@ class TorchBackend:
         """The model file of a program. All natives of this backend are float64-clean."""
         from dlc.emit.planner import plan_file
 
-        return emit_plan(plan_file(program, self.natives), starts_of(program))
+        return emit_plan(plan_file(program, self.natives))
 
 
-def emit_plan(plan: FilePlan, starts: Starts | None = None) -> Emitted:
+def emit_plan(plan: FilePlan) -> Emitted:
     """The model file of a plan."""
-    text, lines = ModulePrinter(plan, starts).write()
-    path = PurePosixPath(f"{snake(plan.network)}_torch.py")
+    text, lines = ModulePrinter(plan).write()
+    path = PurePosixPath(f"{snake_case(plan.network)}_torch.py")
     return Emitted({path: text}, path, lines)
-
-
-def starts_of(program: Program) -> Starts | None:
-    return None
-
-
-def snake(name: str) -> str:
-    """`GPT2` as `gpt2`, `LeNet5` as `le_net5`."""
-    result = ""
-    for position, character in enumerate(name):
-        before = name[position - 1 : position]
-        if character.isupper() and (before.islower() or before.isdigit() and False):
-            result += "_"
-        result += character.lower()
-    return result
 
 
 BACKEND = TorchBackend()

@@ -196,12 +196,8 @@ RUNNING: Mapping[str, Start] = {**AFFINE, "running_mean": ZEROS, "running_var": 
 
 BLOCKS: Mapping[str, NativeBlock] = {
     "Linear": NativeBlock(linear, starts={"weight": FAN_IN}),
-    "Conv1d": NativeBlock(
-        lambda args: convolution("Conv1d", args), accepts_convolution, {"weight": FAN_IN}
-    ),
-    "Conv2d": NativeBlock(
-        lambda args: convolution("Conv2d", args), accepts_convolution, {"weight": FAN_IN}
-    ),
+    "Conv1d": NativeBlock(lambda args: convolution("Conv1d", args), accepts_convolution, {"weight": FAN_IN}),
+    "Conv2d": NativeBlock(lambda args: convolution("Conv2d", args), accepts_convolution, {"weight": FAN_IN}),
     "ConvTranspose2d": NativeBlock(convolution_transpose, starts={"weight": FAN_IN}),
     "BatchNorm1d": NativeBlock(lambda args: batch_norm("BatchNorm1d", args), accepts_batch_norm1d, RUNNING),
     "BatchNorm2d": NativeBlock(lambda args: batch_norm("BatchNorm2d", args), starts=RUNNING),

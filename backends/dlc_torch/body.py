@@ -17,9 +17,19 @@ from dlc_torch.scope import Scope, assigned
 
 
 class BodyPrinter:
-    """Writes one body. `buffers` are the constants that the constructor keeps."""
+    """Writes one body. `buffers` are the constants that the constructor keeps.
 
-    def __init__(self, scope: Scope, writer: FileWriter, buffers: frozenset[str]) -> None:
+    `live`: the sizes and compile-time variables that the text reads, None where all are to be written.
+    """
+
+    def __init__(
+        self,
+        scope: Scope,
+        writer: FileWriter,
+        buffers: frozenset[str],
+        live: frozenset[str] | None = None,
+    ) -> None:
+        self.live = live
         self.scope = scope
         self.writer = writer
         self.code = CodePrinter(scope)
@@ -36,10 +46,12 @@ class BodyPrinter:
     def statement(self, statement: plan.Statement) -> None:
         match statement:
             case plan.ReadSizes(names=names, tensor=tensor):
-                self.line(sizes_text(names, tensor), statement)
+                wanted = [name if name and self.reads(name) else None for name in names]
+                if any(wanted):
+                    self.line(sizes_text(wanted, tensor), statement)
             case plan.Assign():
                 self.assign(statement)
-            case plan.AssignStatic(target=target, value=value):
+            case plan.AssignStatic(target=target, value=value) if self.reads(target):
                 self.line(f"{target} = {self.scope.text(value)}", statement)
             case plan.NewList(name=name, items=items):
                 self.line(f"{name} = {list_of(self.code(item) for item in items)}", statement)
@@ -60,6 +72,9 @@ class BodyPrinter:
                 self.line(f"assert {condition_text}, {text}", statement)
             case plan.Return(values=values, names=names):
                 self.line(f"return {self.returned(values, names)}", statement)
+
+    def reads(self, name: str) -> bool:
+        return self.live is None or name in self.live
 
     def assign(self, statement: plan.Assign) -> None:
         name = statement.targets[0]
@@ -100,12 +115,14 @@ class BodyPrinter:
 
     def loop(self, statement: plan.Loop) -> None:
         skipped = statement.unused | statement.static_only
+        skipped |= {target for target in statement.targets if not self.reads(target)}
         sources = [(layer.element, layer_list(layer)) for layer in statement.layers]
         sources += [
             (column.name, tuple_of(self.scope.text(value) for value in column.values))
             for column in statement.columns
             if column.name not in statement.static_only
         ]
+        sources += [(name, self.code(code)) for name, code in statement.tensors]
         header = loop_header(statement.targets, skipped, statement.iterable, sources, self.scope)
         with self.writer.block(header):
             self.statements(statement.body)
@@ -148,6 +165,13 @@ class BodyPrinter:
         if len(names) == 1:
             return f"for {names[0]} in {slices[0]}"
         return f"for {', '.join(names)} in {call('zip', *slices, strict='True')}"
+
+
+def write_body(scope: Scope, writer: FileWriter, buffers: frozenset[str]) -> None:
+    """Writes a body, after a first time that shows which sizes it reads."""
+    assert scope.method is not None
+    BodyPrinter(scope, FileWriter(), buffers).statements(scope.method.body)
+    BodyPrinter(scope, writer, buffers, frozenset(scope.locals)).statements(scope.method.body)
 
 
 def is_constant(code: plan.Code) -> bool:
@@ -212,4 +236,3 @@ def record_name(unit: plan.Unit, method_plan: plan.MethodPlan | None) -> str | N
 
 def camel(name: str) -> str:
     return "".join(part[:1].upper() + part[1:] for part in name.split("_"))
-

@@ -109,8 +109,7 @@ class CodePrinter:
 
     def function(self, code: plan.FunctionCall) -> Text:
         arguments = {
-            name: None if argument is None else self.operand(argument)
-            for name, argument in code.args.items()
+            name: None if argument is None else self.operand(argument) for name, argument in code.args.items()
         }
         if code.native:
             native = NativeCall(arguments, code.statics, code.type, self.scope)
@@ -133,8 +132,7 @@ class CodePrinter:
         if code.method != "forward":
             callee += f".{code.method}"
         arguments = {
-            name: None if argument is None else self.operand(argument)
-            for name, argument in code.args.items()
+            name: None if argument is None else self.operand(argument) for name, argument in code.args.items()
         }
         called = None
         if not code.native:

@@ -14,6 +14,7 @@ from dlc.ir import Const, Expr, Operation
 from dlc_torch.blocks import BLOCKS, Arguments
 from dlc_torch.sampling import EMPTY, filled, initialise
 from dlc_torch.scope import Scope
+from dlc_torch.starts import write_starts
 
 POSITIONAL = 4
 """More arguments than this are passed by name."""
@@ -56,9 +57,11 @@ class ConstructionPrinter:
     def conditional(self, item: plan.MakeConditional) -> None:
         with self.writer.block(f"if {self.scope.text(item.condition)}"):
             self.items(item.body)
+            write_starts(item.body, self.scope, self.writer)
         if item.orelse:
             with self.writer.block("else"):
                 self.items(item.orelse)
+                write_starts(item.orelse, self.scope, self.writer)
 
     # -------------------------------------------------- layers
 

@@ -89,9 +89,7 @@ def avg_pool(app: Application) -> Text:
     x, padding = padded(app, 1 if app.op.endswith("1d") else 2)
     if x is app.x:
         excluded = "False" if padding is not None else None
-        return call(
-            f"F.{app.op}", x, size, stride=stride, padding=padding, count_include_pad=excluded
-        )
+        return call(f"F.{app.op}", x, size, stride=stride, padding=padding, count_include_pad=excluded)
     ones = Text(x.code.replace(app.x.code, f"torch.ones_like({app.x.code})", 1))
     total, live = (call(f"F.{app.op}", operand, size, stride=stride) for operand in (x, ones))
     return binary("/", total, live)

@@ -14,13 +14,13 @@ from dlc.emit.expressions import Text
 from dlc.emit.header import module_docstring, signature, write_config
 from dlc.emit.printer import FileWriter
 from dlc_torch.blocks import BLOCKS
-from dlc_torch.body import BodyPrinter, is_constant, record_name
+from dlc_torch.body import BodyPrinter, is_constant, record_name, write_body
 from dlc_torch.code import CodePrinter
 from dlc_torch.construction import ConstructionPrinter
 from dlc_torch.helpers import HELPERS
 from dlc_torch.locals import reads_local
 from dlc_torch.scope import FileState, Scope, attribute
-from dlc_torch.starts import Starts
+from dlc_torch.starts import write_starts
 
 LOAD = '''\
 def load_weights(model: nn.Module, path: str) -> None:
@@ -42,10 +42,9 @@ def load_weights(model: nn.Module, path: str) -> None:
 class ModulePrinter:
     """Writes one file. It is written twice: what it imports is known only at its end."""
 
-    def __init__(self, file_plan: plan.FilePlan, starts: Starts | None = None) -> None:
+    def __init__(self, file_plan: plan.FilePlan) -> None:
         self.plan = file_plan
         self.state = FileState(file_plan)
-        self.starts = starts
 
     def write(self) -> tuple[str, tuple[SourceLine, ...]]:
         body = FileWriter()
@@ -135,9 +134,7 @@ class ModulePrinter:
                             found[name] = statement
         return found
 
-    def constructor(
-        self, writer: FileWriter, unit: plan.Unit, buffers: dict[str, plan.Assign]
-    ) -> None:
+    def constructor(self, writer: FileWriter, unit: plan.Unit, buffers: dict[str, plan.Assign]) -> None:
         scope = Scope(self.state, unit, None)
         reads = self.reads(unit, frozenset(buffers))
         parameters = ["self"]
@@ -154,8 +151,7 @@ class ModulePrinter:
                     writer.statement(f"self.{attribute(unit, argument.name)} = {argument.name}")
             ConstructionPrinter(scope, writer).items(unit.construction)
             self.keep(writer, scope, buffers)
-            if unit is self.plan.model and self.starts is not None:
-                self.starts.write(writer)
+            write_starts(unit.construction, scope, writer)
 
     def keep(self, writer: FileWriter, scope: Scope, buffers: dict[str, plan.Assign]) -> None:
         """Constants become buffers that are not saved, in the model's dtype."""
@@ -187,7 +183,7 @@ class ModulePrinter:
             if unit is self.plan.model:
                 writer.docstring(method_doc(method))
             scope = Scope(self.state, unit, method)
-            BodyPrinter(scope, writer, buffers).statements(method.body)
+            write_body(scope, writer, buffers)
 
     def function(self, writer: FileWriter, unit: plan.Unit, method: plan.MethodPlan) -> None:
         given = tensors([a for a in method.inputs if not a.optional])
@@ -201,7 +197,7 @@ class ModulePrinter:
             if unit.doc:
                 writer.docstring(unit.doc.strip())
             scope = Scope(self.state, unit, method)
-            BodyPrinter(scope, writer, frozenset()).statements(method.body)
+            write_body(scope, writer, frozenset())
 
 
 def tensors(arguments: Sequence[plan.TensorArgument]) -> list[str]:

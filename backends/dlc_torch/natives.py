@@ -180,9 +180,7 @@ def classification(name: str, app: NativeCall) -> Text:
     ignore, smooth = app.option("ignore", -100), app.option("smooth", 0.0)
     if ignore is None:
         return call(name, scores, target, label_smoothing=smooth)
-    total = call(
-        name, scores, target, ignore_index=ignore, reduction='"sum"', label_smoothing=smooth
-    )
+    total = call(name, scores, target, ignore_index=ignore, reduction='"sum"', label_smoothing=smooth)
     counted = method(binary("!=", app.tensor("target"), ignore), "sum")
     return binary("/", total, method(counted, "clamp", min="1"))
 
@@ -240,9 +238,7 @@ FUNCTIONS: Mapping[str, NativeFunction] = {
     "global_avg_pool": NativeFunction(partial(global_pool, "mean")),
     "global_max_pool": NativeFunction(partial(global_pool, "amax")),
     "flatten": NativeFunction(lambda app: method(app.tensor("x"), "flatten", "1")),
-    "pixel_shuffle": NativeFunction(
-        lambda app: call("F.pixel_shuffle", app.tensor("x"), app.text("r"))
-    ),
+    "pixel_shuffle": NativeFunction(lambda app: call("F.pixel_shuffle", app.tensor("x"), app.text("r"))),
     "identity": NativeFunction(lambda app: app.tensor("x")),
 }
 
@@ -251,4 +247,3 @@ def natives(blocks: Mapping[str, Accepts]) -> Mapping[str, Native]:
     """The claims of this backend: functions, and the given blocks."""
     functions = {name: Native(name, claim.accepts) for name, claim in FUNCTIONS.items()}
     return functions | {name: Native(name, accepts) for name, accepts in blocks.items()}
-

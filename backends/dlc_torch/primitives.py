@@ -220,12 +220,13 @@ DTYPE_METHODS: Mapping[str, str] = {
     "int": "long", "bool": "bool", "f64": "double", "f32": "float", "bf16": "bfloat16", "f16": "half",
 }  # fmt: skip
 
+UNARY = (
+    *("exp", "log", "sqrt", "rsqrt", "sin", "cos", "tanh", "erf", "abs", "sigmoid", "round", "floor"),
+    *("sign", "log1p", "expm1", "zeros_like", "ones_like"),
+)
+
 ELEMENTWISE: Mapping[str, Lowering] = {
-    **{
-        name: partial(function, f"torch.{name}")
-        for name in ("exp", "log", "sqrt", "rsqrt", "sin", "cos", "tanh", "erf", "abs", "sigmoid")
-        + ("round", "floor", "sign", "log1p", "expm1", "zeros_like", "ones_like")
-    },
+    **{name: partial(function, f"torch.{name}") for name in UNARY},
     "softplus": softplus,
     "negative": lambda app: negative(app.x),
     "logical_not": lambda app: invert(app.x),

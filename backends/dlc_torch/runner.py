@@ -18,9 +18,10 @@ os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from dlc.parity.worker import Array, Case, Outcome, SampleQueue, serve
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
+
+from dlc.parity.worker import Array, Case, Outcome, SampleQueue, serve
 
 Shape = tuple[int, ...]
 
@@ -78,10 +79,7 @@ def to_tensor(array: Array, case: Case) -> Tensor:
 
 def execute(case: Case) -> Outcome:
     model = build(case)
-    inputs = {
-        name: None if array is None else to_tensor(array, case)
-        for name, array in case.inputs.items()
-    }
+    inputs = {name: None if array is None else to_tensor(array, case) for name, array in case.inputs.items()}
     trace = Trace()
     if case.record is not None:
         case.record.keep = trace.keep
@@ -142,9 +140,7 @@ def gradient(tensor: Tensor) -> Array:
 # ---------------------------------------------------------------- names
 
 
-def spec_names(
-    model: nn.Module, tensors: Iterator[tuple[str, Tensor]]
-) -> Iterator[tuple[str, Tensor]]:
+def spec_names(model: nn.Module, tensors: Iterator[tuple[str, Tensor]]) -> Iterator[tuple[str, Tensor]]:
     """Tensors by the specification's path. Those that a native adds are left out."""
     renamed: dict[str, str] = {}
     extra: set[str] = set()
@@ -263,9 +259,7 @@ class Draws:
     ) -> Tensor:
         """With dropout its formula, for the draw must be ours."""
         if dropout_p == 0.0:
-            return ATTENTION(
-                query, key, value, attn_mask=attn_mask, is_causal=is_causal, scale=scale
-            )
+            return ATTENTION(query, key, value, attn_mask=attn_mask, is_causal=is_causal, scale=scale)
         scores = query @ key.mT * (1.0 / math.sqrt(query.shape[-1]) if scale is None else scale)
         if is_causal:
             attn_mask = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).tril()

@@ -78,9 +78,7 @@ def filled(distribution: Distribution, sizes: Sequence[Text], around: Surroundin
     return None
 
 
-def initialise(
-    distribution: Distribution, weight: Text, rank: int, around: Surroundings
-) -> Text | None:
+def initialise(distribution: Distribution, weight: Text, rank: int, around: Surroundings) -> Text | None:
     """The call of `nn.init` that draws a weight in place."""
     args = {name: around.text(expr) for name, expr in distribution.args.items()}
     match distribution.name:

@@ -127,7 +127,8 @@ class Scope:
         self.method = method
         self.reads: set[str] = set()
         """Constructor arguments that the method reads through `self`; "config" for the config."""
-        self.reads_training = False
+        self.locals: set[str] = set()
+        """Sizes and compile-time variables that the printed text reads."""
         self.text = ExpressionPrinter(self.resolve, file.imports)
         self._float = self._find_float_source()
         self._tensor = self._find_tensor()
@@ -145,6 +146,7 @@ class Scope:
             case "self" if self.method is not None and self.unit.kind != "fn":
                 self.reads.add(ref.name)
                 return Text(f"self.{attribute(self.unit, ref.name)}")
+        self.locals.add(ref.name)
         return Text(ref.name)
 
     @property
@@ -156,7 +158,6 @@ class Scope:
 
     @property
     def training(self) -> Text:
-        self.reads_training = True
         return Text("training" if self.unit.kind == "fn" else "self.training")
 
     def helper(self, name: str) -> str:
@@ -247,9 +248,7 @@ def attributes(items: tuple[plan.Construction, ...]) -> set[str]:
     return names
 
 
-RESERVED = frozenset(
-    ("forward", "training", "config", "type", "float", "half", "double", "to", "train", "eval", "cpu", "apply")
-)
+RESERVED = frozenset(["forward", "training", "config", "type", "float", "half", "double", "to", "train", "eval", "cpu", "apply"])
 
 
 def attribute(unit: plan.Unit, argument: str) -> str:

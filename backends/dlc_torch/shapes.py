@@ -160,8 +160,7 @@ def repeat(x: Text, pattern: Pattern) -> Text:
     steps = pattern.steps
     x = insert(x, steps.repeated, len(steps.result))
     sizes = [
-        pattern.size(name) if axis in steps.repeated else Text("-1")
-        for axis, name in enumerate(steps.result)
+        pattern.size(name) if axis in steps.repeated else Text("-1") for axis, name in enumerate(steps.result)
     ]
     return method(x, "expand", *sizes)
 

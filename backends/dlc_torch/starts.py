@@ -1,107 +1,131 @@
 """The initial weights of layers that PyTorch would start otherwise than the specification.
 
-In: the weights of a program and where natives are. Out: a loop over the named parameters at the end of the
-model's constructor, with one branch for each distribution.
+In: the construction of a unit. Out: calls of `nn.init` at the end of its constructor, layers that start
+alike in one loop.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
-from dlc import ir
-from dlc.emit.expressions import Text, literal, tuple_of
+from dlc.emit import plan
+from dlc.emit.expressions import Text
 from dlc.emit.printer import FileWriter
 from dlc.ir import Const, Distribution
-from dlc_torch.blocks import Start
+from dlc_torch.blocks import BLOCKS, Start
 from dlc_torch.sampling import initialise
+from dlc_torch.scope import Scope
+
+RANKS = {"Conv1d": 3, "Conv2d": 4, "ConvTranspose2d": 4}
+"""The axes of `weight` where they are not two; a `bias` has one."""
 
 
 @dataclass(frozen=True, slots=True)
-class Weight:
-    """One parameter of a native: its path, rank, what the spec draws it from and what PyTorch does."""
+class Layer:
+    """A native layer of a unit, in `depth` nested lists. `optional` weights may be absent."""
 
-    path: str
-    rank: int
-    wanted: Start
-    native: Start | None
-
-
-class Literals:
-    """Surroundings for distributions whose arguments are numbers."""
-
-    def text(self, expr: ir.Expr) -> Text:
-        return literal(expr.value)
+    name: str
+    unit: str
+    inits: tuple[tuple[str, Distribution], ...]
+    depth: int
+    optional: frozenset[str]
+    sparse: bool = False
+    """Whether some places of the list have no such layer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Starts:
-    """All parameters of natives."""
-
-    weights: Sequence[Weight]
-    others: Sequence[str]
-    """The paths of parameters that their own blocks initialise."""
-
-    def write(self, writer: FileWriter) -> None:
-        rules = self.rules()
-        if not rules:
-            return
-        with writer.block("for name, weight in self.named_parameters()"):
-            for position, (condition, start, rank) in enumerate(rules):
-                with writer.block(f"{'elif' if position else 'if'} {condition}"):
-                    name, args = start
-                    values = {key: Const(value=value) for key, value in args}
-                    distribution = Distribution(name=name, args=values)
-                    text = initialise(distribution, Text("weight"), rank, Literals())  # type: ignore[arg-type]
-                    writer.statement(str(text))
-
-    def rules(self) -> list[tuple[str, Start, int]]:
-        """(condition on `name`, distribution, rank), so that each parameter gets its own."""
-        wanted = [weight for weight in self.weights if weight.wanted != weight.native]
-        groups: dict[Start, list[Weight]] = {}
-        for weight in wanted:
-            groups.setdefault(weight.wanted, []).append(weight)
-        rules = []
-        taken: set[str] = set()
-        for start, group in sorted(groups.items(), key=lambda item: (len(item[1]), item[0][0])):
-            paths = {weight.path for weight in group}
-            settled = {w.path for w in self.weights if w.wanted == start} | taken
-            condition = endings(paths, {w.path for w in self.weights} | set(self.others), settled)
-            rules.append((condition, start, group[0].rank))
-            taken |= paths
-        return rules
+def start_of(distribution: Distribution) -> Start | None:
+    """The distribution as a value, None where it depends on arguments."""
+    if not all(isinstance(expr, Const) for expr in distribution.args.values()):
+        return None
+    return distribution.name, tuple(sorted((k, e.value) for k, e in distribution.args.items()))
 
 
-def endings(paths: set[str], everything: set[str], allowed: set[str]) -> str:
-    """The shortest ends of paths that select `paths`, and beside them only `allowed`."""
-    chosen: list[str] = []
-    for path in sorted(paths):
-        if any(matches(path, ending) for ending in chosen):
-            continue
-        parts = path.split(".")
-        for length in range(1, len(parts) + 1):
-            ending = ".".join(parts[-length:])
-            if all(other in paths | allowed for other in everything if matches(other, ending)):
-                break
-        chosen.append(ending)
-    return condition(sorted(set(chosen)), everything)
+def deviations(item: plan.MakeLayer, depth: int) -> Layer:
+    """The weights of a native that PyTorch starts otherwise."""
+    native = BLOCKS[item.unit]
+    inits = tuple(
+        (name, distribution)
+        for name, distribution in item.inits.items()
+        if start_of(distribution) is None or native.starts.get(name) != start_of(distribution)
+    )
+    flag = item.arguments.get("use_bias")
+    open_bias = flag is not None and not isinstance(flag, Const)
+    without = flag is not None and isinstance(flag, Const) and not flag.value
+    if without:
+        inits = tuple(pair for pair in inits if pair[0] != "bias")
+    return Layer(item.name, item.unit, inits, depth, frozenset({"bias"} if open_bias else ()))
 
 
-def matches(path: str, ending: str) -> bool:
-    return path == ending or path.endswith(f".{ending}")
+def layers(items: Sequence[plan.Construction], depth: int = 0) -> Iterator[Layer]:
+    """The native layers of a unit that need other starts."""
+    for item in items:
+        match item:
+            case plan.MakeLayer(native=True):
+                made = deviations(item, depth)
+                if made.inits:
+                    yield made
+            case plan.MakeLoop(body=body):
+                yield from layers(body, depth + 1)
+            case plan.MakeConditional(body=body, orelse=orelse) if depth:
+                for made in layers((*body, *orelse), depth):
+                    yield replace(made, sparse=True)
 
 
-def condition(chosen: Sequence[str], everything: set[str]) -> str:
-    """`name.endswith(...)`, with the dot where it keeps other names out."""
-    ends = [ending if ending in everything else f".{ending}" for ending in chosen]
-    exact = [f'name == "{ending}"' for ending in ends if ending in everything]
-    suffixes = [ending for ending in ends if ending not in everything]
-    if len(suffixes) == 1:
-        exact.insert(0, f'name.endswith("{suffixes[0]}")')
-    elif suffixes:
-        exact.insert(0, f"name.endswith({tuple_of(literal(s) for s in suffixes)})")
-    return " or ".join(exact)
+def write_starts(items: Sequence[plan.Construction], scope: Scope, writer: FileWriter) -> None:
+    """One loop for all layers with the same starts; one layer alone needs no loop."""
+    groups: dict[tuple[str, ...], list[Layer]] = {}
+    for layer in layers(items):
+        key = (str(layer.depth), str(layer.sparse), *lines(layer, "layer", scope))
+        groups.setdefault(key, []).append(layer)
+    for group in groups.values():
+        write_group(group, scope, writer)
 
 
-def start_of(name: str, args: Mapping[str, float]) -> Start:
-    return name, tuple(sorted(args.items()))
+def write_group(group: Sequence[Layer], scope: Scope, writer: FileWriter) -> None:
+    names = [f"self.{layer.name}" for layer in group]
+    depth = group[0].depth
+    if len(names) == 1 and depth == 0:
+        write_lines(group[0], names[0], scope, writer)
+        return
+    if len(names) == 1:
+        headers = [f"for layer in {names[0]}"]
+    elif depth == 0:
+        headers = [f"for layer in ({', '.join(names)})"]
+    else:
+        headers = [f"for layer in [{', '.join('*' + name for name in names)}]"]
+    for _ in range(depth - 1):
+        headers[-1] = headers[-1].replace("for layer", "for layers")
+        headers.append("for layer in layers")
+    write_nested(headers, group[0], scope, writer)
+
+
+def write_nested(headers: Sequence[str], layer: Layer, scope: Scope, writer: FileWriter) -> None:
+    if not headers and layer.sparse:
+        headers = ["if not isinstance(layer, nn.Identity)"]
+        layer = replace(layer, sparse=False)
+    if not headers:
+        write_lines(layer, "layer", scope, writer)
+        return
+    with writer.block(headers[0]):
+        write_nested(headers[1:], layer, scope, writer)
+
+
+def write_lines(layer: Layer, name: str, scope: Scope, writer: FileWriter) -> None:
+    for (weight, _), line in zip(layer.inits, lines(layer, name, scope), strict=True):
+        if weight in layer.optional:
+            with writer.block(f"if {name}.{weight} is not None"):
+                writer.statement(line)
+        else:
+            writer.statement(line)
+
+
+def lines(layer: Layer, name: str, scope: Scope) -> list[str]:
+    """The calls that start the weights of one layer."""
+    native = BLOCKS[layer.unit]
+    made = []
+    for weight, distribution in layer.inits:
+        own = Text(f"{name}.{native.names.get(weight, weight)}")
+        rank = RANKS.get(layer.unit, 2) if weight in ("weight", "w_x", "w_h") else 1
+        made.append(str(initialise(distribution, own, rank, scope)))
+    return made
