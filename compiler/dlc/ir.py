@@ -15,11 +15,14 @@ parameters and sizes of its definition, so that `4 * dim` stays `4 * dim`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
 
+from dlc import dims
 from dlc.dims import Dim
 
 
@@ -44,7 +47,45 @@ class Location(Frozen):
 
 # ---------------------------------------------------------------- compile-time expressions
 
-Value: TypeAlias = Any
+
+
+class _JsonValue:
+    """How a `Value` is written in JSON: a tuple as a list, a Dim as `{"dim": "2*(H//2)"}`.
+
+    In Python nothing is checked or converted, so that making expressions stays cheap.
+    """
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.json_or_python_schema(
+            json_schema=core_schema.no_info_plain_validator_function(_from_json),
+            python_schema=core_schema.any_schema(),
+            serialization=core_schema.plain_serializer_function_ser_schema(_to_json, when_used="json"),
+        )
+
+
+def _to_json(value: Any) -> Any:
+    if isinstance(value, Dim):
+        return {"dim": str(value)}
+    if isinstance(value, (tuple, list)):
+        return [_to_json(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return {"float": str(value)}
+    return value
+
+
+def _from_json(value: Any) -> Any:
+    match value:
+        case {"dim": text}:
+            return dims.parse(text)
+        case {"float": text}:
+            return float(text)
+        case list():
+            return tuple(_from_json(item) for item in value)
+    return value
+
+
+Value: TypeAlias = Annotated[Any, _JsonValue]
 """int, float, bool, str, None, Dim (a symbolic size), or a tuple of these."""
 
 
@@ -227,6 +268,8 @@ class For(NodeBase):
     rounds: tuple[Round, ...]
     over: tuple[Operand, ...] = ()
     """The tensors walked, where the loop is over a list of tensors (then `targets` names one tensor)."""
+    uniform: bool = False
+    """All rounds do the same but for the layers' index: see the pass `roll_repeats`."""
 
 
 class Branch(NodeBase):
@@ -401,6 +444,11 @@ class Definition(Frozen):
     body: Region
     at: Location
 
+    def __str__(self) -> str:
+        from dlc.text import print_definition
+
+        return print_definition(self)
+
 
 class WeightSpec(Frozen):
     """One tensor of the file of weights, by full path, with its size and initial distribution."""
@@ -449,6 +497,11 @@ class Program(Frozen):
     def method(self, name: str = "forward") -> Method:
         return next(m for m in self.methods if m.name == name)
 
+    def __str__(self) -> str:
+        from dlc.text import print_program
+
+        return print_program(self)
+
 
 def flat(region: Region) -> Iterator[Node]:
     """All nodes in execution order, `For` and `Branch` opened up (themselves not listed).
@@ -467,7 +520,9 @@ def flat(region: Region) -> Iterator[Node]:
                 yield node
 
 
-for _model in (Operation, TensorType, Static, Apply, Call, Bind, Sample, Round, For, Branch, Carry):
-    _model.model_rebuild()
-for _model in (ScanInput, Emission, Scan, List, Item, Return, Check, Layer, Definition, Requirement, Program):
+_MODELS: tuple[type[BaseModel], ...] = (
+    Operation, TensorType, Static, Apply, Call, Bind, Sample, Round, For, Branch, Carry, ScanInput, Emission, Scan,
+    List, Item, Return, Check, Layer, Definition, Requirement, Program,
+)  # fmt: skip
+for _model in _MODELS:
     _model.model_rebuild()
