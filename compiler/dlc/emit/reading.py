@@ -1,0 +1,415 @@
+"""Operands and nodes of a merged method as run-time expressions (`plan.Code`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dlc.emit.analysis import ABSENT, Analysis, Operands, argument_names, item_operands, static_token
+from dlc.emit.callees import Callee, Registry, native_arguments, unit_arguments
+from dlc.emit.expressions import OPERATOR_OF
+from dlc.emit.merge import Block, CannotMerge, Step, Strand
+from dlc.emit.naming import element_name, plural
+from dlc.emit.plan import (
+    AssignStatic,
+    Code,
+    FunctionCall,
+    LayerCall,
+    ListItem,
+    LoopLayer,
+    Number,
+    Primitive,
+    Variable,
+    WeightRead,
+)
+from dlc.emit.terms import Source, Terms, ancestor
+from dlc.emit.trace import Misread, Read, ReadItem, Write
+from dlc.emit.writer import Draft, Place, Writer
+from dlc.ir import Apply, Call, Const, Definition, Distribution, Expr, Operand, Ref, Static, TensorType, Use, Weight
+from dlc.ir import Item as ItemNode
+
+INFIX = frozenset((*OPERATOR_OF, "negative", "logical_not"))
+
+
+@dataclass(slots=True)
+class Reader:
+    """Builds expressions for the method that `writer` writes."""
+
+    writer: Writer
+    registry: Registry
+    attributes: dict[str, str]
+    own: frozenset[str]
+    methods: dict[str, tuple[Source, ...]]
+
+    @property
+    def block(self) -> Block:
+        return self.writer.block
+
+    @property
+    def terms(self) -> Terms:
+        return self.writer.terms
+
+    @property
+    def analysis(self) -> Analysis:
+        return self.writer.analysis
+
+    # ------------------------------------------------------------ operands
+
+    def read(self, operands: Operands, draft: Draft) -> Code | None:
+        """The code of one operand; None where it is absent in all strands."""
+        strands = self.block.strands
+        resolved = [self.analysis.resolve(s, o) for s, o in zip(strands, operands, strict=True)]
+        present = [(s, o) for s, o in zip(strands, resolved, strict=True) if o is not None]
+        if not present:
+            return None
+        if all(isinstance(o, Static) for _, o in present):
+            exprs = [o.expr for _, o in present if isinstance(o, Static)]
+            return Number(expr=self.terms.express(exprs, [s for s, _ in present]))
+        if all(isinstance(o, Weight) for _, o in present):
+            return self._weight([o for _, o in present if isinstance(o, Weight)], present[0][0].definition)
+        return self._variable(operands, draft)
+
+    def _variable(self, operands: Operands, draft: Draft) -> Code:
+        writer = self.writer
+        slot = self.analysis.common(self.block.strands, operands)
+        if slot is not None and slot in writer.pending:
+            held = writer.pending.pop(slot)
+            draft.absorb(held)
+            return held.value
+        if slot is not None and slot in writer.protected and slot in writer.home:
+            return self._note(writer.home[slot], operands, draft, slot)
+        named = self.analysis.read_name(self.block.strands, operands)
+        if named is not None:
+            self._initialise(named, operands)
+            return self._note(self._place(named), operands, draft, slot)
+        if slot is not None and slot in writer.home:
+            place = writer.home[slot]
+            if place.place is not None or writer.holds.get(place.name) == {slot}:
+                return self._note(place, operands, draft, slot)
+            raise Misread(place.name, slot)
+        raise CannotMerge("an operand is made in different places")
+
+    def _place(self, name: str) -> Place:
+        base, _, field = name.partition(".")
+        base = self.writer.local(base)
+        if not field:
+            return Place(base)
+        record = self.writer.records.get(base)
+        if record is None or field not in record:
+            return Place(self.writer.local(name.replace(".", "_")))
+        return Place(base, None if field.isdigit() else field, record[field])
+
+    def _note(self, place: Place, operands: Operands, draft: Draft, slot: object) -> Code:
+        """A read of a variable, remembered for the check."""
+        tokens = self.writer.tokens(operands)
+        given = {k for s in self.block.strands[:1] for k in [i.name for i in s.definition.inputs if i.optional]}
+        if place.name in {self.writer.local(name) for name in given}:
+            absent = [operand is None for operand in operands]
+            tokens = [ABSENT if gone else token for gone, token in zip(absent, tokens, strict=True)]
+        draft.events.append(Read(place.name, tokens, place.place, slot))  # type: ignore[arg-type]
+        draft.variables.add(place.name)
+        return place.code
+
+    def _initialise(self, name: str, operands: Operands) -> None:
+        """A variable that is a plain number in the first round: `balance = 0.0` before the loop."""
+        static = [
+            (strand, operand)
+            for strand, operand in zip(self.block.strands, operands, strict=True)
+            if isinstance(operand, Static)
+        ]
+        if not static:
+            return
+        if not self.writer.loops:
+            raise CannotMerge(f"`{name}` is a number in some elaborations only")
+        opened, local = self.writer.loops[0], self.writer.local(name)
+        strands = [ancestor(strand, 0) for strand, _ in static]
+        exprs = [operand.expr for _, operand in static]
+        frames, self.terms.frames = self.terms.frames, []
+        value = self.terms.express(exprs, strands, name)
+        self.terms.frames = frames
+        first = opened.loop.first
+        opened.initials[local] = AssignStatic(target=local, value=value, origin=first.origin, at=first.at)
+        token = static_token(static[0][1].expr.value)
+        opened.initial_events.append(Write(local, [token] * len(opened.loop.nodes)))
+
+    # ------------------------------------------------------------ weights
+
+    def _weight(self, operands: list[Weight], definition: Definition) -> WeightRead:
+        if len({operand.path for operand in operands}) > 1:
+            raise CannotMerge("a weight of different layers")
+        *layers, name = operands[0].path
+        unit, owner = None, definition
+        position = 0
+        while position < len(layers):
+            index = 0
+            while position + 1 + index < len(layers) and layers[position + 1 + index].isdigit():
+                index += 1
+            numbers = tuple(int(i) for i in layers[position + 1 : position + 1 + index])
+            found = [k for k in owner.layers if k.name == layers[position] and k.index == numbers]
+            if not found:
+                raise CannotMerge(f"there is no layer {layers[position]}")
+            unit = self.registry.layer(found[:1]).name
+            owner = self.registry.definitions[found[0].definitions[0]]
+            position += 1 + index
+        kind = next((w.kind for w in owner.weights if w.name == name), "param")
+        path = tuple(self.attributes.get(layer, layer) for layer in layers)
+        return WeightRead(layer=path, name=self.attributes.get(name, name), unit=unit, state=kind == "state")
+
+    # ------------------------------------------------------------ nodes
+
+    def node(self, step: Step) -> Draft:
+        """The expression of a primitive, a call, or an item of a list."""
+        draft = Draft()
+        match step.first:
+            case Apply():
+                code = self._apply(step, draft)
+            case Call():
+                code = self._call(step, draft)
+            case ItemNode():
+                code = self._item(step, draft)
+            case _:
+                raise AssertionError(step.first)
+        return draft.done(code, step.first)
+
+    def arguments(self, step: Step, draft: Draft) -> list[Code]:
+        codes: list[Code] = []
+        for operands in item_operands(step):
+            code = self.read(operands, draft)
+            if code is None:
+                raise CannotMerge("a missing operand")
+            codes.append(code)
+        return codes
+
+    def _apply(self, step: Step, draft: Draft) -> Code:
+        nodes, strands = self._nodes(step)
+        first = nodes[0]
+        assert isinstance(first, Apply)
+        listed = self.analysis.list_name(self.block, step)
+        if listed is not None:
+            name = self.writer.local(listed)
+            draft.variables.add(name)
+            args: list[Code] = [Variable(name=name)]
+        else:
+            if len({len(n.inputs) for n in nodes if isinstance(n, Apply)}) > 1:
+                raise CannotMerge(f"{first.at}: different numbers of operands")
+            args = self.arguments(step, draft)
+        if len({(n.op, frozenset(n.attrs), n.constant) for n in nodes if isinstance(n, Apply)}) > 1:
+            raise CannotMerge(f"{first.at}: different attributes")
+        attrs = {
+            name: self.terms.express([n.attrs[name] for n in nodes if isinstance(n, Apply)], strands, name)
+            for name in first.attrs
+        }
+        if first.op not in INFIX:
+            draft.depth += 1
+        result = self.type([n.outputs[0].type for n in nodes if isinstance(n, Apply)], strands)
+        return Primitive(
+            op=first.op,
+            args=tuple(args),
+            attrs=attrs,
+            constant=first.constant,
+            type=result if len(first.outputs) == 1 else None,
+        )
+
+    def _item(self, step: Step, draft: Draft) -> Code:
+        nodes, strands = self._nodes(step)
+        first = nodes[0]
+        assert isinstance(first, ItemNode)
+        name = self.writer.local(first.name)
+        position = self.terms.express([n.position for n in nodes if isinstance(n, ItemNode)], strands, "position")
+        draft.variables.add(name)
+        positions = [n.position.value if isinstance(n, ItemNode) else None for n in step.nodes]
+        values = [n.value if isinstance(n, ItemNode) else None for n in step.nodes]
+        draft.events.append(ReadItem(name, positions, self.writer.tokens(values)))
+        result = self.type([n.output.type for n in nodes if isinstance(n, ItemNode)], strands)
+        return ListItem(name=name, position=position, type=result)
+
+    def _nodes(self, step: Step) -> tuple[list[object], list[Strand]]:
+        pairs = [(n, s) for n, s in zip(step.nodes, self.block.strands, strict=True) if n is not None]
+        return [n for n, _ in pairs], [s for _, s in pairs]
+
+    def type(self, types: Sequence[TensorType], strands: Sequence[Strand]) -> TensorType | None:
+        """A value's type in the unit's terms; sizes without an expression are unknown (None)."""
+        if len({(t.dtype, t.rank) for t in types}) > 1:
+            return None
+        columns = zip(*(t.shape for t in types), strict=True)
+        shape = tuple(self.terms.describe(list(column), strands) for column in columns)
+        return TensorType(dtype=types[0].dtype, shape=shape)
+
+    # ------------------------------------------------------------ calls
+
+    def _call(self, step: Step, draft: Draft) -> Code:
+        nodes, strands = self._nodes(step)
+        calls = [node for node in nodes if isinstance(node, Call)]
+        first = calls[0]
+        args: dict[str, Code | None] = {}
+        for name, operands in zip(argument_names(step), item_operands(step), strict=True):
+            args[name] = self.read(operands, draft)
+        draft.depth += 1
+        callee_keys = [call.callee for call in calls]
+        definition = self.registry.definitions[first.callee]
+        result = self.type([c.outputs[0].type for c in calls], strands) if len(first.outputs) == 1 else None
+        if first.layer is None and definition.kind != "fn":
+            return self._own_call(first, callee_keys, args, draft, result)
+        callee = self.registry.callee(callee_keys)
+        statics = self._statics(callee, calls, strands, definition.method)
+        draft.effect |= callee.flags.random or (callee.flags.stateful and callee.flags.training)
+        if first.layer is None:
+            return FunctionCall(
+                name=callee.name,
+                native=callee.native,
+                args=args,
+                statics=statics,
+                values=len(first.outputs),
+                fields=callee.fields,
+                training=callee.flags.training,
+                random=callee.flags.random,
+                constant=first.constant,
+                type=result,
+            )
+        layer, local, index = self._layer(calls, strands, callee)
+        return LayerCall(
+            layer=layer,
+            local=local,
+            unit=callee.name,
+            native=callee.native,
+            method=first.method,
+            args=args,
+            statics=statics,
+            values=len(first.outputs),
+            fields=callee.fields,
+            training=callee.flags.training,
+            random=callee.flags.random,
+            stateful=callee.flags.stateful,
+            index=index,
+            type=result,
+        )
+
+    def _statics(
+        self, callee: Callee, calls: list[Call], strands: list[Strand], method: str
+    ) -> dict[str, Expr]:
+        layer = calls[0].layer is not None
+        if callee.built is None:
+            return native_arguments(self.registry, calls, strands, self.terms, sizes=False, layer=layer)
+        sources = callee.built.methods.get(method, ()) if layer else callee.built.sources
+        return unit_arguments(self.registry, sources, calls, strands, self.terms, static_only=layer)
+
+    def _own_call(
+        self,
+        first: Call,
+        keys: list[str],
+        args: dict[str, Code | None],
+        draft: Draft,
+        result: TensorType | None,
+    ) -> Code:
+        """Another method of the same instance."""
+        if not set(keys) <= self.own:
+            raise CannotMerge("a method of another unit")
+        flags = self.registry.flags.of_all(
+            key for key in self.own if self.registry.definitions[key].method == first.method
+        )
+        draft.effect |= flags.random or (flags.stateful and flags.training)
+        fields = tuple(output.name for output in self.registry.definitions[keys[0]].outputs)
+        statics: dict[str, Expr] = {}
+        for source in self.methods.get(first.method, ()):
+            value = next(iter(source.values.values()), None)
+            statics[source.name] = Ref(name=source.name, value=value, scope=self.terms.unit.scope)
+            self.terms.used.add(source.name)
+        return LayerCall(
+            layer="self",
+            local=True,
+            unit=self.registry.definitions[keys[0]].name,
+            native=False,
+            method=first.method,
+            args=args,
+            statics=statics,
+            values=len(first.outputs),
+            fields=fields,
+            training=flags.training,
+            random=flags.random,
+            stateful=flags.stateful,
+            type=result,
+        )
+
+    def _layer(
+        self, calls: list[Call], strands: list[Strand], callee: Callee
+    ) -> tuple[str, bool, tuple[Expr, ...]]:
+        """The attribute or loop variable that holds the layer, and positions where no loop walks it."""
+        label = calls[0].layer
+        assert label is not None
+        attribute = self.attributes.get(label, label)
+        if {call.layer for call in calls} != {label} or len({len(c.index) for c in calls}) > 1:
+            raise CannotMerge(f"layer {label} in different loops")
+        depth = len(calls[0].index)
+        if depth == 0:
+            return attribute, False, ()
+        if depth <= len(self.writer.loops) and all(
+            call.index == tuple(number for _, number in strand.chain[:depth])
+            for call, strand in zip(calls, strands, strict=True)
+        ) and self._aligned(label, depth):
+            return self._element(label, depth, callee), True, ()
+        index = tuple(
+            self.terms.express([Const(value=call.index[i]) for call in calls], strands, "position")
+            for i in range(depth)
+        )
+        return attribute, False, index
+
+    def _aligned(self, label: str, depth: int) -> bool:
+        """Whether the list of layers has an element for each round of the loops around."""
+        opened = self.writer.loops[depth - 1]
+        rounds: dict[tuple[str, tuple[int, ...]], int] = {}
+        for (key, chain), count in opened.frame.rounds.items():
+            rounds[key, tuple(number for _, number in chain)] = count
+        for strand in {s.definition.id: s for s in self.block.strands}.values():
+            for layer in strand.definition.layers:
+                if layer.name == label and len(layer.index) >= depth:
+                    count = rounds.get((strand.definition.id, layer.index[: depth - 1]), 0)
+                    if layer.index[depth - 1] >= count:
+                        return False
+        return True
+
+    def _element(self, label: str, depth: int, callee: Callee) -> str:
+        attribute = self.attributes.get(label, label)
+        element = self._element_name(label, callee.name)
+        names = [element]
+        for _ in range(depth - 1):
+            names.insert(0, self._unclashed(plural(names[0])))
+        source, local = attribute, False
+        for level in range(depth):
+            layers = self.writer.loops[level].layers
+            if label not in layers:
+                layers[label] = LoopLayer(
+                    source=source,
+                    local=local,
+                    element=names[level],
+                    unit=callee.name,
+                    native=callee.native,
+                )
+            source, local = layers[label].element, True
+        return source
+
+    def _clashes(self, name: str) -> bool:
+        writer = self.writer
+        locals_ = {writer.local(known) for known in self.analysis.names} | writer.fresh | writer.reserved
+        elements = {k.element for opened in writer.loops for k in opened.layers.values()}
+        frames = {n for opened in writer.loops for n in opened.frame.names()}
+        return name in locals_ | elements | frames | set(self.terms.taken) or writer.local(name) != name
+
+    def _element_name(self, label: str, unit: str) -> str:
+        return element_name(label, unit, self._clashes)
+
+    def _unclashed(self, name: str) -> str:
+        while self._clashes(name):
+            name += "_"
+        return name
+
+    # ------------------------------------------------------------ draws
+
+    def distribution(self, found: Sequence[Distribution], strands: Sequence[Strand]) -> Distribution:
+        """A distribution in the unit's terms."""
+        first = found[0]
+        if len({(d.name, frozenset(d.args)) for d in found}) > 1:
+            raise CannotMerge("different distributions")
+        args = {k: self.terms.express([d.args[k] for d in found], strands, k) for k in first.args}
+        return Distribution(name=first.name, args=args)
+
+
