@@ -102,6 +102,12 @@ def gelu(app: NativeCall) -> Text:
     return call("F.gelu", app.tensor("x"), approximate='"tanh"' if kind == "tanh" else '"none"')
 
 
+def hard_sigmoid(app: NativeCall) -> Text:
+    """The gradient of `F.hardsigmoid` has a float32 constant."""
+    shifted = binary("+", app.tensor("x"), Text("3.0"))
+    return binary("/", call("F.relu6", shifted), Text("6.0"))
+
+
 def along_axis(name: str, app: NativeCall) -> Text:
     return call(name, app.tensor("x"), dim=app.text("axis"))
 
@@ -210,7 +216,7 @@ FUNCTIONS: Mapping[str, NativeFunction] = {
     "celu": NativeFunction(partial(activation, "F.celu", alpha="alpha")),
     "silu": NativeFunction(partial(activation, "F.silu")),
     "gelu": NativeFunction(gelu),
-    "hard_sigmoid": NativeFunction(partial(activation, "F.hardsigmoid")),
+    "hard_sigmoid": NativeFunction(hard_sigmoid),
     "hard_swish": NativeFunction(partial(activation, "F.hardswish")),
     "hard_tanh": NativeFunction(partial(activation, "F.hardtanh")),
     "mish": NativeFunction(partial(activation, "F.mish")),

@@ -248,7 +248,9 @@ def attributes(items: tuple[plan.Construction, ...]) -> set[str]:
     return names
 
 
-RESERVED = frozenset(["forward", "training", "config", "type", "float", "half", "double", "to", "train", "eval", "cpu", "apply"])
+RESERVED = frozenset(
+    ("forward", "training", "config", "type", "float", "half", "double", "to", "train", "eval", "cpu")
+)
 
 
 def attribute(unit: plan.Unit, argument: str) -> str:

@@ -184,7 +184,10 @@ MATH = frozenset(
     ["sqrt", "log", "exp", "ceil", "floor", "prod", "sin", "cos", "tan", "tanh", "log2", "gcd", "lcm"]
 )
 BUILTIN = frozenset(
-    ["range", "enumerate", "zip", "reversed", "len", "sum", "max", "min", "int", "float", "abs", "round", "sorted", "all", "any", "bool", "str"]
+    (
+        *("range", "enumerate", "zip", "reversed", "len", "sum", "max", "min", "int", "float", "abs"),
+        *("round", "sorted", "all", "any", "bool", "str"),
+    )
 )
 
 
