@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
 from dlc.parity.worker import SampleQueue
 from dlc.reference.primitives import PRIMITIVES
 from dlc.reference.tape import Tape

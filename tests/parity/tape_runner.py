@@ -6,10 +6,11 @@ import os
 from typing import Any
 
 import numpy as np
-import tape
+from safetensors.numpy import load_file
+
 from dlc.parity.worker import Array, Case, Outcome, serve
 from dlc.reference.tape import Tape
-from safetensors.numpy import load_file
+from parity import tape
 
 
 class TapeRunner:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from dlc.parity.compare import UNIT32, Comparison, compare
 
 RNG = np.random.default_rng(0)
@@ -53,10 +54,7 @@ def test_what_cannot_be_rounded_must_be_exact() -> None:
 def test_numbers_that_are_not_finite(bad: float) -> None:
     wrong = ONE.copy()
     wrong[1, 2] = bad
-    assert (
-        judge(wrong, ONE).problem
-        == f"is not finite: 1 {'NaN' if np.isnan(bad) else 'Inf'} of 12 numbers"
-    )
+    assert judge(wrong, ONE).problem == f"is not finite: 1 {'NaN' if np.isnan(bad) else 'Inf'} of 12 numbers"
     assert "in the reference" in (judge(ONE, wrong).problem or "")
     assert not judge(wrong, wrong).ok
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+
 from dlc.parity.instrument import find_sites, instrument
 from dlc.parity.loading import load_module
 from dlc.parity.recorder import Recorder

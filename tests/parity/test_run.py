@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from dlc.backend import Backend
 from dlc.parity.cases import ParitySettings
 from dlc.parity.report import Report
 from dlc.parity.run import Truths, run_parity
 from dlc.parity.targets import Workshop
-from toy import CODE, SOURCE, TapeBackend, program
+from parity.toy import CODE, SOURCE, TapeBackend, program
 
 SETTINGS = ParitySettings(seeds=(0, 1), sizes={"B": (1, 3), "T": (5,)})
 QUICK = ParitySettings(seeds=(0,), sizes={"B": (3,), "T": (5,)})
@@ -132,9 +133,7 @@ def test_exceptions_name_the_generated_line(shop: Shop) -> None:
 def test_a_file_of_the_user(shop: Shop, tmp_path: Path) -> None:
     shop.backend = TapeBackend()
     path = tmp_path / "mine.py"
-    path.write_text(
-        CODE.replace('h = tape.apply("tanh", h)', 'z = 1\n        h = tape.apply("sin", h)')
-    )
+    path.write_text(CODE.replace('h = tape.apply("tanh", h)', 'z = 1\n        h = tape.apply("sin", h)'))
     report = shop.prove(code={"tape": path})
     assert report.exit_code == 1
     finding = report.failures[0].finding

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from dlc import dims, ir
 from dlc.parity.cases import ParitySettings, Point, points, size_choices, size_variables
 from dlc.parity.compare import UNIT32
@@ -16,7 +17,7 @@ from dlc.reference.interpreter import Result
 from dlc.reference.primitives import PRIMITIVES
 from dlc.reference.sampling import Draw
 from dlc.reference.tape import Tape
-from toy import PROGRAM_SIZES, program
+from parity.toy import PROGRAM_SIZES, program
 
 PROGRAM = program()
 TRAIN = Point("forward", True, 0, PROGRAM_SIZES)

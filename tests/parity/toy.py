@@ -30,7 +30,7 @@ net Toy(vocab: int = 11)(tokens: int[B, T]) -> float[B, 3] {
 CODE = '''\
 """Toy on the reference's tape."""
 
-import tape
+from parity import tape
 
 
 class Dense:
@@ -79,9 +79,7 @@ def place(fragment: str) -> ir.Location:
     start = SOURCE.index(fragment)
     line = SOURCE.count("\n", 0, start) + 1
     column = start - (SOURCE.rfind("\n", 0, start) + 1) + 1
-    return ir.Location(
-        file="toy.dl", line=line, column=column, start=start, stop=start + len(fragment)
-    )
+    return ir.Location(file="toy.dl", line=line, column=column, start=start, stop=start + len(fragment))
 
 
 def constant(value: Any) -> ir.Const:
@@ -252,7 +250,7 @@ class TapeBackend:
 
     replace: Mapping[str, str] = field(default_factory=dict)
     name: str = "tape"
-    runner: str = "tape_runner"
+    runner: str = "parity.tape_runner"
 
     @property
     def natives(self) -> Mapping[str, Native]:

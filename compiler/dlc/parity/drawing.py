@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
 from dlc import ir
 from dlc.parity.cases import Point, definition_of
 from dlc.parity.worker import Array
@@ -74,9 +75,7 @@ def draw_inputs(
     definition = definition_of(program, point.method, point.training)
     shapes = Shapes.of(definition, point.sizes)
     open_integers = [
-        name
-        for name, item in shapes.items.items()
-        if item and item[0] == "int" and name not in chosen
+        name for name, item in shapes.items.items() if item and item[0] == "int" and name not in chosen
     ]
     bounds = index_bounds(program, point, shapes, weights) if open_integers else {}
     found: dict[str, Array | None] = {}
@@ -183,9 +182,7 @@ def standardise(one: Draw) -> tuple[StandardDraw, Draw]:
             kind, value = "normal", mean + std * standard
         case "uniform":
             low, high = with_defaults(arguments)
-            standard = single(
-                (array - low) / (high - low) if high != low else np.zeros(array.shape)
-            )
+            standard = single((array - low) / (high - low) if high != low else np.zeros(array.shape))
             kind, value = "uniform", low + (high - low) * standard
         case "gumbel":
             standard = single(np.exp(-np.exp(-array)))
@@ -203,9 +200,7 @@ def standardise(one: Draw) -> tuple[StandardDraw, Draw]:
 def draw_cotangents(point: Point, outputs: Sequence[Array], attempt: int = 0) -> list[Array | None]:
     """A random direction for each float output, None for the others."""
     return [
-        single(
-            np.asarray(generator(point.seed, f"cotangent {n}", attempt).standard_normal(y.shape))
-        )
+        single(np.asarray(generator(point.seed, f"cotangent {n}", attempt).standard_normal(y.shape)))
         if y.dtype.kind == "f"
         else None
         for n, y in enumerate(outputs)

@@ -97,14 +97,10 @@ def align(emitted: Sequence[Site], present: Sequence[Site]) -> dict[int, int]:
     found: dict[int, int] = {}
     for function, sites in new.items():
         before = old[function]
-        texts = SequenceMatcher(
-            None, [s.text for s in before], [s.text for s in sites], autojunk=False
-        )
+        texts = SequenceMatcher(None, [s.text for s in before], [s.text for s in sites], autojunk=False)
         for tag, a, a_end, b, b_end in texts.get_opcodes():
             if tag == "equal":
-                pairs: Iterable[tuple[Site, Site]] = zip(
-                    before[a:a_end], sites[b:b_end], strict=True
-                )
+                pairs: Iterable[tuple[Site, Site]] = zip(before[a:a_end], sites[b:b_end], strict=True)
             else:
                 pairs = _by_target(before[a:a_end], sites[b:b_end])
             found.update({site.number: origin.number for origin, site in pairs})
@@ -112,9 +108,7 @@ def align(emitted: Sequence[Site], present: Sequence[Site]) -> dict[int, int]:
 
 
 def _by_target(before: Sequence[Site], after: Sequence[Site]) -> Iterator[tuple[Site, Site]]:
-    names = SequenceMatcher(
-        None, [s.target for s in before], [s.target for s in after], autojunk=False
-    )
+    names = SequenceMatcher(None, [s.target for s in before], [s.target for s in after], autojunk=False)
     for a, b, size in names.get_matching_blocks():
         yield from zip(before[a : a + size], after[b : b + size], strict=True)
 

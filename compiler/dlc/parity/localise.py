@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
 from dlc.backend import SourceLine
 from dlc.ir import Location
 from dlc.parity.compare import Comparison, compare
@@ -102,9 +103,7 @@ def orders(shape: tuple[int, ...], wanted: tuple[int, ...]) -> Iterator[tuple[in
                 yield order
 
 
-def compare_loosely(
-    name: str, found: Array, expected: Array, sigma: Array, dtype: str
-) -> Comparison:
+def compare_loosely(name: str, found: Array, expected: Array, sigma: Array, dtype: str) -> Comparison:
     """Like `compare`, for the axis order that agrees best."""
     if found.dtype.kind == "f" and expected.dtype.kind == "f":
         found = found.astype(dtype)
@@ -128,9 +127,7 @@ def localise(
     """The first difference, None where the traces have nothing to say."""
     matches = match_traces(outcome.forward, lines, truth.result.trace)
     slots = frozenset(match.entry.slot for match in matches)
-    forward, backward = trace_noise(
-        truth.evaluate, truth.result, truth.gradients, slots, AUDIT_RUNS
-    )
+    forward, backward = trace_noise(truth.evaluate, truth.result, truth.gradients, slots, AUDIT_RUNS)
     values = truth.result.tape.values
     for match in matches:
         slot = match.entry.slot

@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
+
 from dlc.reference.interpreter import Gradients, Result
 from dlc.reference.tape import Entry
-from numpy.typing import NDArray
 
 Array: TypeAlias = NDArray[Any]
 Evaluate: TypeAlias = Callable[[int | None], tuple[Result, Gradients, Mapping[Any, Array]]]
@@ -96,9 +97,7 @@ def measure(evaluate: Evaluate, runs: int = RUNS) -> Noise:
     return Noise({key: spread.sigma for key, spread in spreads.items()})
 
 
-def slot_noise(
-    evaluate: Evaluate, result: Result, slots: frozenset[int], runs: int
-) -> dict[int, Array]:
+def slot_noise(evaluate: Evaluate, result: Result, slots: frozenset[int], runs: int) -> dict[int, Array]:
     """The spread of intermediate values, by slot."""
     spreads = {slot: Spread(result.tape.values[slot]) for slot in slots}
     for seed in range(runs):
@@ -151,9 +150,7 @@ def outcome(entry: Entry, inputs: tuple[Array, ...], likes: tuple[Array, ...]) -
     return decided
 
 
-def changes(
-    entry: Entry, result: Result, sigmas: Mapping[int, Array], rng: np.random.Generator
-) -> int:
+def changes(entry: Entry, result: Result, sigmas: Mapping[int, Array], rng: np.random.Generator) -> int:
     """How many of an operation's decisions change in some trials at the margin's edge."""
     values = result.tape.values
     inputs = tuple(values[slot] for slot in entry.inputs)
@@ -168,9 +165,7 @@ def changes(
                 move(array, sigmas[slot], position, trial, rng)
                 for position, (slot, array) in enumerate(zip(entry.inputs, inputs, strict=True))
             )
-            for flags, new, old in zip(
-                changed, outcome(entry, moved, likes), expected, strict=True
-            ):
+            for flags, new, old in zip(changed, outcome(entry, moved, likes), expected, strict=True):
                 flags |= ~np.isclose(new, old, rtol=1e-6, atol=0.0)
     return int(sum(flags.sum() for flags in changed))
 
@@ -196,9 +191,7 @@ def trace_noise(
     """The spread of intermediate values and of their cotangents, by slot."""
     values = result.tape.values
     forward = {slot: Spread(values[slot]) for slot in slots}
-    backward = {
-        slot: Spread(cotangents.slots.get(slot, np.zeros(values[slot].shape))) for slot in slots
-    }
+    backward = {slot: Spread(cotangents.slots.get(slot, np.zeros(values[slot].shape))) for slot in slots}
     for seed in range(runs):
         perturbed, gradients, _ = evaluate(2000 + seed)
         for slot in slots:

@@ -21,6 +21,7 @@ from types import TracebackType
 from typing import IO, Any, Self
 
 import numpy as np
+
 from dlc.parity.worker import Array, Draw, Outcome, load_outcome
 
 START_SECONDS = 300.0
@@ -99,7 +100,7 @@ def environment(device: str, keras_backend: str | None = None) -> dict[str, str]
     if device == "cpu":
         env |= {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
     else:
-        env["JAX_PLATFORMS"] = "cuda,cpu"
+        env["JAX_PLATFORMS"] = ""  # whatever JAX finds
     return env
 
 
@@ -263,9 +264,7 @@ def write_request(run: Run, arrays: Path, result: Path) -> dict[str, Any]:
         ("samples", [draw.value for draw in data.draws]),
         ("cotangents", list(data.cotangents)),
     ):
-        stored.update(
-            {f"{group}.{n}": value for n, value in enumerate(values) if value is not None}
-        )
+        stored.update({f"{group}.{n}": value for n, value in enumerate(values) if value is not None})
     with arrays.open("wb") as file:
         np.savez(file, **stored)  # type: ignore[arg-type]
     return {

@@ -58,13 +58,10 @@ def matrix(report: Report, subject: Heading) -> list[str]:
     table = [["", "", *report.targets, "", ""]]
     for row in rows(report.cases, subject.label):
         cells = [render_cell(row.cells.get(target)) for target in report.targets]
-        table.append(
-            [row.quantity, row.dtype, *cells, "ok" if row.ok else "FAILED", LIMITS[row.dtype]]
-        )
+        table.append([row.quantity, row.dtype, *cells, "ok" if row.ok else "FAILED", LIMITS[row.dtype]])
     widths = [max(len(line[column]) for line in table) for column in range(len(table[0]))]
     lines = [
-        "  "
-        + "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        "  " + "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
         for line in table
     ]
     if subject.near_kinks:
@@ -91,9 +88,7 @@ def verdict(report: Report) -> str:
         return "COULD NOT RUN  nothing was compared"
     if report.failures:
         failed = sum(len(failure.case.failing) for failure in report.failures)
-        return (
-            f"FAILED  {failed:,} of {count:,} comparisons, in {plural(len(report.failures), 'run')}"
-        )
+        return f"FAILED  {failed:,} of {count:,} comparisons, in {plural(len(report.failures), 'run')}"
     share = worst.comparison.share
     return f"PASSED  {count:,} comparisons, worst {share:.1%} of its limit ({worst})"
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+
 from dlc import ir
 from dlc.parity.cases import DType, ParitySettings, Point, points, program_label
 from dlc.parity.compare import Comparison, Kind, Tolerance, compare

@@ -14,6 +14,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from safetensors.numpy import save_file
+
 from dlc.backend import Backend, Emitted, SourceLine, find_backend
 from dlc.ir import Program
 from dlc.parity.instrument import Site, find_sites
@@ -21,16 +23,13 @@ from dlc.parity.localise import statement_lines
 from dlc.parity.protocol import Arrays, Run, TargetError, Worker, normal_device
 from dlc.parity.truth import Truth
 from dlc.parity.worker import Outcome
-from safetensors.numpy import save_file
 
 Lower: TypeAlias = Callable[[Backend, Program, bool], Emitted]
 """Emits a program for a backend; the last argument asks for exact natives only."""
 
 
 def lower(backend: Backend, program: Program, exact: bool) -> Emitted:
-    """Runs the backend's passes, then emits."""
-    for change in backend.passes:
-        program = change(program)
+    """What the backend emits; its own passes are its affair."""
     return backend.emit(program, exact=exact)
 
 
@@ -52,8 +51,7 @@ class GeneratedFile:
     @property
     def trace_request(self) -> Mapping[str, Any]:
         emitted = [
-            (site.function, site.target, site.text, site.number, site.line, site.last)
-            for site in self.sites
+            (site.function, site.target, site.text, site.number, site.line, site.last) for site in self.sites
         ]
         return {"emitted": emitted, "wanted": sorted(self.lines)}
 
@@ -98,7 +96,11 @@ class Target:
         return self._files[key][1]
 
     def _emit(self, program: Program, exact: bool) -> GeneratedFile:
-        emitted = self.emit(self.backend, program, exact)
+        try:
+            emitted = self.emit(self.backend, program, exact)
+        except Exception as error:  # a backend may be a third party's
+            what = f"the program was not emitted: {type(error).__name__}: {error}"
+            raise TargetError(self.label, what, kind="emission") from error
         if self.code is not None:
             return GeneratedFile(self.code.resolve(), emitted)
         other = self._files.get((id(program), not exact))

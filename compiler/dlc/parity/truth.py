@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+
 from dlc import ir
 from dlc.parity.cases import ParitySettings, Point, program_label
 from dlc.parity.compare import Kind
@@ -72,8 +73,7 @@ class Truth:
 def name_outputs(result: Result) -> tuple[str, ...]:
     several = len(result.output_names) > 1
     return tuple(
-        name or (f"output {n}" if several else "output")
-        for n, name in enumerate(result.output_names)
+        name or (f"output {n}" if several else "output") for n, name in enumerate(result.output_names)
     )
 
 
@@ -87,8 +87,7 @@ def evaluate(
     )
     cotangents = gradients(result, data.cotangents)
     tensors: dict[Key, Array] = {
-        ("output", name): array
-        for name, array in zip(name_outputs(result), result.outputs, strict=True)
+        ("output", name): array for name, array in zip(name_outputs(result), result.outputs, strict=True)
     }
     for spec in program.weights:
         if spec.kind == "param":
@@ -103,9 +102,7 @@ def evaluate(
 
 
 def finite(tensors: Mapping[Key, Array]) -> bool:
-    return all(
-        array.dtype.kind != "f" or bool(np.isfinite(array).all()) for array in tensors.values()
-    )
+    return all(array.dtype.kind != "f" or bool(np.isfinite(array).all()) for array in tensors.values())
 
 
 def make_data(

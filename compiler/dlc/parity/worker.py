@@ -18,10 +18,11 @@ from types import ModuleType
 from typing import IO, Any, Protocol, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
+
 from dlc.parity.failure import SampleMismatch, describe_error
 from dlc.parity.loading import load_module
 from dlc.parity.recorder import Recorder
-from numpy.typing import NDArray
 
 Array: TypeAlias = NDArray[Any]
 Traced: TypeAlias = list[tuple[int, Array]]
@@ -172,16 +173,11 @@ def read_case(request: Mapping[str, Any]) -> Case:
     module = load_module(Path(request["file"]), request.get("sites"), recorder)
     with np.load(request["arrays"]) as file:
         inputs = {
-            name: file[f"inputs.{n}"] if given else None
-            for n, (name, given) in enumerate(request["inputs"])
+            name: file[f"inputs.{n}"] if given else None for n, (name, given) in enumerate(request["inputs"])
         }
-        draws = [
-            Draw(kind, file[f"samples.{n}"], name)
-            for n, (kind, name) in enumerate(request["samples"])
-        ]
+        draws = [Draw(kind, file[f"samples.{n}"], name) for n, (kind, name) in enumerate(request["samples"])]
         cotangents = [
-            file[f"cotangents.{n}"] if given else None
-            for n, given in enumerate(request["cotangents"])
+            file[f"cotangents.{n}"] if given else None for n, given in enumerate(request["cotangents"])
         ]
     return Case(
         module=module,
@@ -208,8 +204,7 @@ def run_request(runner: Runner, request: Mapping[str, Any]) -> dict[str, Any]:
         if case.samples.left:
             names = ", ".join(f"`{draw.name}`" for draw in case.samples.left[:4])
             raise SampleMismatch(
-                f"the code ended with {len(case.samples.left)} samples of the spec not drawn: "
-                f"{names}"
+                f"the code ended with {len(case.samples.left)} samples of the spec not drawn: {names}"
             )
         save_outcome(Path(request["result"]), outcome)
     except (Exception, SystemExit, RecursionError) as error:
