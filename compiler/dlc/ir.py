@@ -210,7 +210,8 @@ class Call(NodeBase):
 
     `layer` is the name of the layer instance in this definition (its path segment, with loop indices in
     `index`); None for a function, and for another method of the same instance (the callee's kind is then
-    "block" or "net": `self.encode(x)`, same path, same weights). `method` is a method of the layer's block, "forward" by default.
+    "block" or "net": `self.encode(x)`, same path, same weights). `method` is a method of the layer's block,
+    "forward" by default.
     `arguments` name each input of the callee: an operand, or None where an optional input is absent.
     `statics` and `sizes` give each parameter and size variable of the callee in terms of the caller.
     """
@@ -521,8 +522,8 @@ def flat(region: Region) -> Iterator[Node]:
 
 
 _MODELS: tuple[type[BaseModel], ...] = (
-    Operation, TensorType, Static, Apply, Call, Bind, Sample, Round, For, Branch, Carry, ScanInput, Emission, Scan,
-    List, Item, Return, Check, Layer, Definition, Requirement, Program,
+    Operation, TensorType, Static, Apply, Call, Bind, Sample, Round, For, Branch, Carry, ScanInput, Emission,
+    Scan, List, Item, Return, Check, Layer, Definition, Requirement, Program,
 )  # fmt: skip
 for _model in _MODELS:
     _model.model_rebuild()

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from dlc import ir
+from dlc.dims import Dim
 
 PRECEDENCE: Mapping[str, int] = {
     "if": 0, "or": 1, "and": 2, "not": 3, "in": 4, "not in": 4, "==": 4, "!=": 4, "<": 4, "<=": 4, ">": 4,
@@ -41,9 +42,9 @@ def _expression(expr: ir.Expr) -> tuple[str, int]:
     """The text and how tightly its operator binds."""
     if isinstance(expr, ir.Const):
         text = print_value(expr.value)
-        return text, (PRECEDENCE["+"] if " " in text and isinstance(expr.value, ir.Dim) else ATOM)
+        return text, (PRECEDENCE["+"] if " " in text and isinstance(expr.value, Dim) else ATOM)
     if isinstance(expr, ir.Ref):
-        return expr.name, ATOM
+        return f"given({expr.name})" if expr.scope == "given" else expr.name, ATOM
     own = PRECEDENCE.get(expr.op, ATOM)
     match expr.op, expr.args:
         case "if", (condition, then, orelse):
