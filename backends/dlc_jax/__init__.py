@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 
 from dlc.backend import Emitted, Native, Pass
 from dlc.emit.naming import snake_case
+from dlc.emit.plan import FilePlan
 from dlc.ir import Program
 from dlc_jax.natives import NATIVES
 
@@ -24,13 +25,25 @@ class JaxBackend:
     def emit(self, program: Program, *, exact: bool = False) -> Emitted:
         """The model file. Every native here is float64-clean, so `exact` changes nothing."""
         from dlc.emit.planner import plan_file
+        from dlc_jax.file import RESERVED
+        from dlc_jax.helpers import HELPERS
 
-        from dlc_jax.module import Module
+        claimed = frozenset(
+            key
+            for key, definition in program.definitions.items()
+            if definition.name in NATIVES and NATIVES[definition.name].accepts(definition)
+        )
+        reserved = RESERVED | frozenset(HELPERS)
+        return emit_plan(plan_file(program, native_definitions=claimed, reserved=reserved))
 
-        plan = plan_file(program, self.natives)
-        text, lines = Module(plan).write()
-        path = PurePosixPath(f"{snake_case(program.name)}_jax.py")
-        return Emitted({path: text}, path, lines)
+
+def emit_plan(plan: FilePlan) -> Emitted:
+    """The model file of a plan."""
+    from dlc_jax.module import Module
+
+    text, lines = Module(plan).write()
+    path = PurePosixPath(f"{snake_case(plan.network)}_jax.py")
+    return Emitted({path: text}, path, lines)
 
 
 BACKEND = JaxBackend()

@@ -42,13 +42,31 @@ from dlc_jax.walking import all_codes, is_stateful, statements_in
 class Body(Expressions):
     """The statements of one function."""
 
-    def __init__(self, file: File, unit: Unit, method: MethodPlan, writer: FileWriter) -> None:
+    def __init__(
+        self,
+        file: File,
+        unit: Unit,
+        method: MethodPlan,
+        writer: FileWriter,
+        unused: frozenset[str] = frozenset(),
+    ) -> None:
         super().__init__(file, unit, method)
+        self.unused = unused
+        """Sizes that nothing in the printed function reads."""
         self.writer = writer
         self.inner_lists: dict[str, str] = {}
         """The list of new states of a nested loop, by the element of the loop around."""
 
+    def split_keys(self) -> None:
+        """Splits off the keys that the statement to be written uses."""
+        if self.pending_keys:
+            names = ", ".join(["key", *self.pending_keys])
+            count = "" if len(self.pending_keys) == 1 else f", {len(self.pending_keys) + 1}"
+            self.pending_keys.clear()
+            self.writer.statement(f"{names} = jax.random.split(key{count})")
+
     def emit(self, code: str) -> None:
+        self.split_keys()
         if code.partition(" = ")[0] != code.partition(" = ")[2]:
             self.writer.statement(code)
 
@@ -73,6 +91,7 @@ class Body(Expressions):
             self.whole = statement.values
 
     def line(self, code: str, statement: Statement, comment: str = "") -> None:
+        self.split_keys()
         self.writer.statement(code, comment=comment, origin=statement.origin, at=statement.at)
 
     def statement(self, statement: Statement) -> None:
@@ -103,13 +122,16 @@ class Body(Expressions):
     # ------------------------------------------------------------ simple statements
 
     def read_sizes(self, statement: ReadSizes) -> None:
-        named = [(axis, name) for axis, name in enumerate(statement.names) if name is not None]
+        used = [None if name in self.unused else name for name in statement.names]
+        named = [(axis, name) for axis, name in enumerate(used) if name is not None]
+        if not named:
+            return
         tensor = self.name(statement.tensor)
         if len(named) == 1 and len(statement.names) > 1:
             axis, name = named[0]
             self.line(f"{self.name(name)} = {tensor}.shape[{axis}]", statement)
             return
-        targets = ["_" if name is None else self.name(name) for name in statement.names]
+        targets = ["_" if name is None else self.name(name) for name in used]
         left = f"({targets[0]},)" if len(targets) == 1 else ", ".join(targets)
         self.line(f"{left} = {tensor}.shape", statement)
 
@@ -220,7 +242,9 @@ class Body(Expressions):
         ]
         gathered = {}
         for layer in lists:
-            gathered[layer.element] = self.fresh(f"{layer.element}_states")
+            gathered[layer.element] = self.fresh(
+                f"{layer.element if layer.local else layer.source}_states"
+            )
             self.emit(f"{gathered[layer.element]} = []")
         with self.writer.block(self.loop_header(statement, [layer.element for layer in lists])):
             before, self.collecting = self.collecting, False

@@ -68,6 +68,8 @@ class Expressions:
         self.printer = ExpressionPrinter(self.resolve, file.imports)
         self.single_key = draws(method.body) == 1
         self.keys_taken = 0
+        self.pending_keys: list[str] = []
+        """Keys of the statement being written, to be split off in front of it."""
         self.table = method.constant
         """Whether NumPy is written: a table made in advance."""
         self.targets: tuple[str, ...] = ()
@@ -281,6 +283,8 @@ class Expressions:
             given.append(f"{parameter_name(self.file, name)}={text}" if skipped else text)
         for name, expr in code.statics.items():
             given.append(f"{parameter_name(self.file, name)}={self.text(expr)}")
+        if unit is self.file.plan.model and self.file.plan.config:
+            given.append("config=config")
         if unit is not None and (unit.name, method) in self.file.dtype_needed:
             given.append(f"dtype={self.dtype('float')}")
         if code.training:
@@ -378,7 +382,7 @@ class Expressions:
             return "key"
         self.keys_taken += 1
         name = "subkey" if self.keys_taken == 1 else f"subkey{self.keys_taken}"
-        self.emit(f"key, {name} = jax.random.split(key)")
+        self.pending_keys.append(name)
         return name
 
     def draw(self, code: Draw) -> str:

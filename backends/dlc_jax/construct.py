@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from dlc.emit.document import WIDTH
 from dlc.emit.expressions import ExpressionPrinter
 from dlc.emit.naming import snake_case
 from dlc.emit.plan import (
@@ -111,7 +113,7 @@ class Construct:
     def write_class(self, writer: FileWriter) -> None:
         with writer.class_(self.class_name, "NamedTuple"):
             if self.unit.doc and not self.state:
-                writer.docstring(self.unit.doc)
+                writer.docstring(paragraph(self.unit.doc))
                 writer.blank()
             shapes = {
                 item.name: item.shape
@@ -208,15 +210,14 @@ class Construct:
             targets.append("key")
             sources.append(f"jax.random.split({key}, {self.count(item.iterable)})")
         bound = [target for target in item.targets if target in used]
-        if bound or not (drawing or item.columns):
+        columns = [column for column in item.columns if column.name in used]
+        if bound or not (drawing or columns):
             names = [argument_name(t) if t in used else "_" for t in item.targets]
             targets.append(names[0] if len(names) == 1 else f"({', '.join(names)})")
             sources.append(self.text(item.iterable))
-        for column in item.columns:
-            if column.name in used:
-                targets.append(argument_name(column.name))
-                values = [self.text(value) for value in column.values]
-                sources.append(f"({', '.join(values)},)")
+        for column in columns:
+            targets.append(argument_name(column.name))
+            sources.append(f"({', '.join(map(self.text, column.values))},)")
         if len(sources) == 1:
             return f"tuple({element} for {targets[0]} in {sources[0]})"
         return f"tuple({element} for {', '.join(targets)} in zip({', '.join(sources)}))"
@@ -238,6 +239,16 @@ class Construct:
             case Const(value=tuple() as values):
                 return str(len(values))
         return f"len({self.text(iterable)})"
+
+
+def paragraph(doc: str, indent: int = 4) -> str:
+    """A doc comment as the text of a docstring: its first sentence if that fits, else all of it."""
+    text = " ".join(doc.split())
+    first = text.split(". ")[0].rstrip(".") + "."
+    if len(first) <= WIDTH - indent - 6:
+        return first
+    filled = textwrap.fill(text, WIDTH - indent - 3, initial_indent="   ", break_long_words=False)
+    return filled.strip()
 
 
 def argument_name(name: str) -> str:

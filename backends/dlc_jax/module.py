@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from dlc.backend import SourceLine
 from dlc.emit.header import module_docstring, write_config
-from dlc.emit.plan import FilePlan, MethodPlan, TensorArgument, Unit
+from dlc.emit.plan import FilePlan, MethodPlan, ReadSizes, TensorArgument, Unit
 from dlc.emit.printer import FileWriter
 from dlc_jax.body import Body
-from dlc_jax.construct import Construct, init_name
+from dlc_jax.construct import Construct, init_name, paragraph
 from dlc_jax.file import File, output_class
 from dlc_jax.helpers import HELPERS
+from dlc_jax.specialise import specialised
+from dlc_jax.walking import statements_in
 
 
 class Module:
     """One file. Units are written first: what they use decides what stands above them."""
 
     def __init__(self, plan: FilePlan) -> None:
+        plan = specialised(plan)
         self.plan = plan
         self.file = File(plan)
         self.model = plan.model
@@ -88,7 +92,9 @@ class Module:
                 writer.statement(f"{field}: Array", comment=f"[{', '.join(shape)}]")
 
     def write_method(self, writer: FileWriter, unit: Unit, method: MethodPlan) -> None:
-        body = Body(self.file, unit, method, writer)
+        scratch = FileWriter()
+        Body(self.file, unit, method, scratch).write(method.body)
+        body = Body(self.file, unit, method, writer, unread_sizes(method, scratch.text()))
         name = self.file.functions[unit.name, method.name]
         writer.blank(2)
         parameters = list(self.parameters(unit, method, body))
@@ -96,7 +102,7 @@ class Module:
             if unit is self.model:
                 writer.docstring(summary(method))
             elif unit.doc and unit.kind == "fn":
-                writer.docstring(unit.doc)
+                writer.docstring(paragraph(unit.doc))
             if unit is self.model and method.random and self.optional_key(unit, method):
                 writer.raw("if key is None:")
                 writer.raw('    assert not training, "training draws random numbers: pass a key"')
@@ -194,6 +200,20 @@ class Module:
             writer.statement(f"{left} = jax.eval_shape(lambda: init({', '.join(given)}))")
             results = [f"tree_map_with_path(read, {tree})" for tree in left.split(", ")]
             writer.statement(f"return {', '.join(results)}")
+
+
+def unread_sizes(method: MethodPlan, text: str) -> frozenset[str]:
+    """Sizes that occur in the text of a function only where they are read from a shape."""
+    sizes = [
+        name
+        for statement in statements_in(method.body)
+        if isinstance(statement, ReadSizes)
+        for name in statement.names
+        if name is not None
+    ]
+    return frozenset(
+        name for name in sizes if len(re.findall(rf"\b{name}\b", text)) <= sizes.count(name)
+    )
 
 
 def annotation(argument: TensorArgument, method: MethodPlan) -> str:

@@ -1,0 +1,235 @@
+"""Simplifies a plan before it is written: options that a file never varies, and last lines.
+
+In: a `FilePlan`. Out: one that means the same. A compile-time argument of a std unit that has one
+value at every use (`dilation=1`) becomes that value; conditions that are then decided vanish.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+
+from dlc.emit.plan import (
+    Assign,
+    Choice,
+    Conditional,
+    FilePlan,
+    FunctionCall,
+    LayerCall,
+    MakeConditional,
+    MakeLayer,
+    Primitive,
+    Return,
+    Statement,
+    Unit,
+    Variable,
+)
+from dlc.ir import Const, Distribution, Expr, Operation, Ref, TensorType
+from dlc.statics import operation
+from dlc_jax.walking import reads
+
+Change = Callable[[Expr], Expr]
+
+
+def specialised(plan: FilePlan) -> FilePlan:
+    """The plan without arguments that never vary. Callers come first: their constants reach callees."""
+    units = list(plan.units)
+    for position in reversed(range(len(units) - 1)):
+        unit = units[position]
+        if not unit.at.file.startswith("std/"):
+            continue
+        fixed = unvarying(unit, units)
+        if not fixed:
+            continue
+        units[position] = without_arguments(unit, fixed)
+        for other in range(len(units)):
+            units[other] = without_given(units[other], unit.name, frozenset(fixed))
+    return replace(plan, units=tuple(map(tidied, units)))
+
+
+def nodes_of(value: Any) -> Iterator[Any]:
+    """Every dataclass inside a value, outermost first."""
+    if is_dataclass(value):
+        yield value
+        for field in fields(value):
+            yield from nodes_of(getattr(value, field.name))
+    elif isinstance(value, tuple):
+        for item in value:
+            yield from nodes_of(item)
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from nodes_of(item)
+
+
+def unvarying(unit: Unit, units: Iterable[Unit]) -> dict[str, Const]:
+    """The arguments of a unit that are the same constant wherever it is made or called."""
+    found: dict[str, list[Expr]] = defaultdict(list)
+    for other in units:
+        for node in nodes_of((other.construction, other.methods)):
+            match node:
+                case MakeLayer(unit=name, native=False, arguments=given) if name == unit.name:
+                    pass
+                case LayerCall(unit=name, native=False, statics=given) if name == unit.name:
+                    pass
+                case FunctionCall(name=name, native=False, statics=given) if name == unit.name:
+                    pass
+                case _:
+                    continue
+            for argument, expr in given.items():
+                found[argument].append(expr)
+    sizes = {argument.name for argument in unit.arguments if argument.size}
+    return {
+        name: exprs[0]
+        for name, exprs in found.items()
+        if name not in sizes
+        and isinstance(exprs[0], Const)
+        and all(isinstance(e, Const) and same(e.value, exprs[0].value) for e in exprs)
+    }
+
+
+def same(one: Any, other: Any) -> bool:
+    return type(one) is type(other) and bool(one == other)
+
+
+# ---------------------------------------------------------------- rewriting
+
+
+def mapped(value: Any, change: Change) -> Any:
+    """A value with every expression in it changed."""
+    match value:
+        case Const() | Ref() | Operation():
+            return change(value)
+        case Distribution(name=name, args=args):
+            return Distribution(name=name, args={k: change(v) for k, v in args.items()})
+        case TensorType(dtype=dtype, shape=shape):
+            return TensorType(dtype=dtype, shape=tuple(map(change, shape)))
+        case tuple():
+            return tuple(mapped(item, change) for item in value)
+        case Mapping():
+            return {key: mapped(item, change) for key, item in value.items()}
+    if not is_dataclass(value) or isinstance(value, type):
+        return value
+    new = {field.name: mapped(getattr(value, field.name), change) for field in fields(value)}
+    return decided(replace(value, **new))
+
+
+def decided(node: Any) -> Any:
+    """A choice between two codes whose condition is known is the chosen one."""
+    match node:
+        case Choice(condition=Const(value=value)):
+            return node.then if value else node.orelse
+    return node
+
+
+def substitution(fixed: Mapping[str, Const], scope: str) -> Change:
+    def change(expr: Expr) -> Expr:
+        match expr:
+            case Ref(name=name) if name in fixed and expr.scope == scope:
+                return fixed[name]
+            case Operation(op=op, args=args, value=value):
+                return operation(op, tuple(map(change, args)), value)
+        return expr
+
+    return change
+
+
+def without_arguments(unit: Unit, fixed: Mapping[str, Const]) -> Unit:
+    """The unit with constants for some of its arguments."""
+    change = substitution(fixed, "local" if unit.kind == "fn" else "self")
+    return replace(
+        unit,
+        arguments=tuple(a for a in unit.arguments if a.name not in fixed),
+        construction=flattened(mapped(unit.construction, change)),
+        methods=tuple(
+            replace(
+                method,
+                statics=tuple(a for a in method.statics if a.name not in fixed),
+                body=flattened(mapped(method.body, change)),
+            )
+            for method in unit.methods
+        ),
+    )
+
+
+def flattened(items: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Statements or constructions without conditions that are decided."""
+    found: list[Any] = []
+    for item in items:
+        match item:
+            case (
+                Conditional(condition=Const(value=value))
+                | MakeConditional(condition=Const(value=value))
+            ):
+                found += flattened(item.body if value else item.orelse)
+                if value and any(isinstance(inner, Return) for inner in item.body):
+                    break
+            case Conditional() | MakeConditional():
+                found.append(
+                    replace(item, body=flattened(item.body), orelse=flattened(item.orelse))
+                )
+            case _:
+                body = getattr(item, "body", None)
+                found.append(item if body is None else replace(item, body=flattened(body)))
+    return tuple(found)
+
+
+def without_given(unit: Unit, callee: str, fixed: frozenset[str]) -> Unit:
+    """The unit whose calls of `callee` no longer give the fixed arguments."""
+
+    def rest(given: Mapping[str, Expr]) -> dict[str, Expr]:
+        return {name: expr for name, expr in given.items() if name not in fixed}
+
+    def visit(value: Any) -> Any:
+        match value:
+            case tuple():
+                return tuple(map(visit, value))
+            case Mapping():
+                return {key: visit(item) for key, item in value.items()}
+        if not is_dataclass(value) or isinstance(value, type):
+            return value
+        value = replace(value, **{f.name: visit(getattr(value, f.name)) for f in fields(value)})
+        match value:
+            case MakeLayer(unit=name, native=False, arguments=given) if name == callee:
+                return replace(value, arguments=rest(given))
+            case LayerCall(unit=name, native=False, statics=given) if name == callee:
+                return replace(value, statics=rest(given))
+            case FunctionCall(name=name, native=False, statics=given) if name == callee:
+                return replace(value, statics=rest(given))
+        return value
+
+    return replace(unit, construction=visit(unit.construction), methods=visit(unit.methods))
+
+
+# ---------------------------------------------------------------- last lines
+
+
+def tidied(unit: Unit) -> Unit:
+    """`y = a; y = y + b; return y` is `return a + b`."""
+    return replace(
+        unit, methods=tuple(replace(method, body=shortened(method.body)) for method in unit.methods)
+    )
+
+
+def shortened(body: tuple[Statement, ...]) -> tuple[Statement, ...]:
+    """Returns what the last statement assigns, without the variable."""
+    while len(body) >= 2:
+        before, last = body[-2:]
+        match before, last:
+            case (
+                Assign(targets=(target,), value=value),
+                Return(values=(Variable(name=name, field=None),)),
+            ) if name == target and value.type is not None:
+                last = replace(last, values=(value,), origin=before.origin, at=before.at)
+                body = (*body[:-2], last)
+                continue
+            case (
+                Assign(targets=(target,), value=Primitive(op="matmul") as inner),
+                Return(values=(Primitive(op="add", args=(Variable(name=name), other)) as outer,)),
+            ) if name == target and not reads(other, target):
+                value = replace(outer, args=(inner, other))
+                body = (*body[:-2], replace(last, values=(value,)))
+                continue
+        break
+    return body
