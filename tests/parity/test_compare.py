@@ -24,7 +24,7 @@ def test_equal_tensors() -> None:
     assert (result.error, result.share, result.units) == (0.0, 0.0, 0.0)
 
 
-@pytest.mark.parametrize("factor, ok", [(1 + 5e-11, True), (1 + 2e-10, False)])
+@pytest.mark.parametrize(("factor", "ok"), [(1 + 5e-11, True), (1 + 2e-10, False)])
 def test_the_gate_of_float64(factor: float, ok: bool) -> None:
     assert judge(ONE * factor, ONE).ok is ok
 

@@ -113,7 +113,7 @@ def test_nested_functions_and_lambdas_are_silent(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "old, new",
+    ("old", "new"),
     [
         ("    y: int = x * 2\n", "    z = 7\n    y: int = x * 2\n"),
         ("    y: int = x * 2\n", "    y: int = x * 3\n"),

@@ -154,6 +154,14 @@ def test_a_missing_device(shop: Shop) -> None:
     assert "finds no cuda device" in report.render()
 
 
+def test_a_device_that_only_the_spec_names(shop: Shop) -> None:
+    shop.backend = TapeBackend()
+    both = ParitySettings(seeds=(0,), sizes=QUICK.sizes, devices=("cpu", "gpu"))
+    report = shop.prove(both)
+    assert report.ok
+    assert "tape finds no cuda device here: tape/cuda was left out" in report.render()
+
+
 def test_a_process_that_dies(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TAPE_DIES", "1")
     with Workshop(find=lambda name: TapeBackend()) as workshop:

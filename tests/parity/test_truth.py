@@ -98,7 +98,7 @@ def test_masks(shape: tuple[int, ...]) -> None:
 
 
 @pytest.mark.parametrize(
-    "distribution, arguments, kind",
+    ("distribution", "arguments", "kind"),
     [
         ("normal", {"mean": 1.0, "std": 2.0}, "normal"),
         ("uniform", {"low": -1.0, "high": 3.0}, "uniform"),
@@ -151,7 +151,7 @@ TIED = np.array([[3.0, 3.0 + 5e-8, -2.0], [0.5, 7.0, -1.0]])
 
 
 @pytest.mark.parametrize(
-    "op, inputs, attrs",
+    ("op", "inputs", "attrs"),
     [
         ("maximum", (CLOSE, np.zeros(1)), {}),
         ("greater", (CLOSE, np.zeros(())), {}),

@@ -65,7 +65,7 @@ class Comparison:
     name: str
     dtype: str
     error: float = 0.0
-    """`max|a - b| / max|b|`."""
+    """`max|a - b| / max|b|`; for a tensor that is zero in exact arithmetic, relative to its terms."""
     share: float = 0.0
     """The error as a share of its limit: above 1 is a failure."""
     rms: float | None = None
@@ -110,24 +110,24 @@ def compare(
     largest = float(np.max(np.abs(expected), initial=0.0))
     worst = float(np.max(np.abs(difference), initial=0.0))
     unit = np.finfo(np.float32 if dtype == "float32" else np.float64).eps
-    error = worst / largest if largest > 0 else (np.inf if worst > 0 else 0.0)
+    scale = natural_scale(largest, sigma)
+    error = worst / scale if scale > 0 else (np.inf if worst > 0 else 0.0)
     units = worst / (largest * float(unit)) if largest > 0 else None
     asked = 0.0
     if tolerance is not None and worst > 0:
         limit = tolerance.atol + tolerance.rtol * largest
         asked = worst / limit if limit > 0 else np.inf
     if dtype == "float64":
-        share = max(asked, _semantic_share(worst, largest, sigma))
+        share = max(asked, error / SEMANTIC_GATE)
         return Comparison(kind, name, dtype, error, share, units=units)
     rms, element = noise_ratios(difference, expected, sigma)
     share = max(asked, rms / RMS_GATE, element / ELEMENT_GATE)
     return Comparison(kind, name, dtype, error, share, rms, element, units)
 
 
-def _semantic_share(worst: float, largest: float, sigma: Array) -> float:
-    floor = ELEMENT_GATE * root_mean_square(sigma) * (UNIT64 / UNIT32)
-    limit = max(SEMANTIC_GATE * largest, floor)
-    return worst / limit if limit > 0 else (np.inf if worst > 0 else 0.0)
+def natural_scale(largest: float, sigma: Array) -> float:
+    """The size that errors are relative to: the largest element, or what the cancelled terms leave."""
+    return max(largest, ELEMENT_GATE * root_mean_square(sigma) * (UNIT64 / UNIT32) / SEMANTIC_GATE)
 
 
 def noise_ratios(difference: Array, expected: Array, sigma: Array) -> tuple[float, float]:

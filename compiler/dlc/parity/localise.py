@@ -19,7 +19,22 @@ from dataclasses import dataclass
 import numpy as np
 
 from dlc.backend import SourceLine
-from dlc.ir import Location
+from dlc.ir import (
+    Apply,
+    Bind,
+    Branch,
+    Call,
+    For,
+    Item,
+    Location,
+    Node,
+    Program,
+    Region,
+    Return,
+    Sample,
+    Scan,
+    Use,
+)
 from dlc.parity.compare import Comparison, compare
 from dlc.parity.instrument import Site
 from dlc.parity.noise import trace_noise
@@ -75,20 +90,54 @@ def statement_lines(sites: Sequence[Site], lines: Sequence[SourceLine]) -> dict[
     return found
 
 
+def all_nodes(region: Region) -> Iterator[Node]:
+    """Every node of a body, those of loops and scans included."""
+    for node in region:
+        yield node
+        match node:
+            case For():
+                for step in node.rounds:
+                    yield from all_nodes(step.body)
+            case Branch() | Scan():
+                yield from all_nodes(node.body)
+
+
+def producers(program: Program) -> dict[int, int]:
+    """For a statement that only names or returns one value, the origin of the node that made it."""
+    found: dict[int, int] = {}
+    for definition in program.definitions.values():
+        made: dict[int, int] = {}
+        for node in all_nodes(definition.body):
+            match node:
+                case Apply() | Call() | Branch():
+                    made.update({tensor.id: node.origin for tensor in node.outputs})
+                case Sample() | Item():
+                    made[node.output.id] = node.origin
+                case Bind(value=Use(id=number)) | Return(values=(Use(id=number),)):
+                    if number in made:
+                        found[node.origin] = made[number]
+    return found
+
+
 def match_traces(
-    forward: Traced, lines: Mapping[int, SourceLine], trace: Sequence[TraceEntry]
+    forward: Traced,
+    lines: Mapping[int, SourceLine],
+    trace: Sequence[TraceEntry],
+    program: Program,
 ) -> list[Match]:
     """Pairs the k-th executions. Origins that ran another number of times have no counterpart."""
     reference: dict[int, list[TraceEntry]] = defaultdict(list)
     for entry in trace:
         reference[entry.origin].append(entry)
+    named = producers(program)
     positions: dict[int, list[int]] = defaultdict(list)
     for position, (site, _) in enumerate(forward):
         if site in lines:
             positions[site].append(position)
     matches = []
     for site, found in positions.items():
-        entries = reference[lines[site].origin]
+        origin = lines[site].origin
+        entries = reference[origin] if origin in reference else reference[named.get(origin, -1)]
         if len(entries) == len(found):
             pairs = zip(entries, found, strict=True)
             matches += [Match(lines[site], entry, position) for entry, position in pairs]
@@ -125,7 +174,7 @@ def localise(
     dtype: str,
 ) -> Finding | None:
     """The first difference, None where the traces have nothing to say."""
-    matches = match_traces(outcome.forward, lines, truth.result.trace)
+    matches = match_traces(outcome.forward, lines, truth.result.trace, truth.program)
     slots = frozenset(match.entry.slot for match in matches)
     forward, backward = trace_noise(truth.evaluate, truth.result, truth.gradients, slots, AUDIT_RUNS)
     values = truth.result.tape.values

@@ -166,7 +166,8 @@ class Worker:
         self.describe = reply["describe"]
         devices = {normal_device(str(name)) for name in self.describe.get("devices", ["cpu"])}
         if self.device not in devices:
-            raise TargetError(self.label, f"{self.target} finds no {self.device} device here")
+            message = f"{self.target} finds no {self.device} device here"
+            raise TargetError(self.label, message, kind="device")
 
     def _read(self, process: subprocess.Popen[str]) -> None:
         replies = self._replies

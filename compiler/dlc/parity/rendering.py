@@ -32,6 +32,7 @@ def render(report: Report) -> str:
     hidden = len(report.failures) - len(shown)
     if hidden > 0:
         lines += [f"and {plural(hidden, 'more failed run')}", ""]
+    lines += [f"note: {note}" for note in dict.fromkeys(report.notes)]
     for error in report.errors:
         lines += [f"could not run {error}", ""]
     return "\n".join([*lines, verdict(report)]) + "\n"

@@ -76,6 +76,7 @@ class Report:
     cases: list[CaseResult] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     errors: list[TargetError] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     sources: Mapping[str, str] = field(default_factory=dict)
     """Text of `.dl` files by the name in their locations, where they are not files on disk."""
 
@@ -113,6 +114,7 @@ class Report:
             "programs": [subject.label for subject in self.subjects],
             "comparisons": sum(len(case.comparisons) for case in self.cases),
             "worst": None if worst is None else tensor_json(worst.case, worst.comparison),
+            "notes": self.notes,
             "rows": list(self._rows_json()),
             "failures": [failure_json(failure) for failure in self.failures],
             "errors": [

@@ -111,7 +111,7 @@ class Proof:
         settings = self.subject.settings
         names = targets or settings.targets or DEFAULT_TARGETS
         places = devices or settings.devices or ("cpu",)
-        started = list(self._start(names, places, code))
+        started = list(self._start(names, places, code, asked=bool(devices)))
         program, label = self.subject.program, program_label(self.subject.program)
         covered: list[Point] = []
         near = 0
@@ -129,15 +129,19 @@ class Proof:
         self.report.subjects.append(Heading(label, count, tuple(covered), near))
 
     def _start(
-        self, names: Iterable[str], devices: Iterable[str], code: Mapping[str, Path]
+        self, names: Iterable[str], devices: Iterable[str], code: Mapping[str, Path], *, asked: bool
     ) -> Iterable[Target]:
+        """Starts every target on every device. A device that only the spec names may be absent here."""
         for name in names:
             for device in devices:
                 try:
                     target = self.workshop.target(name, device, code.get(name))
                     target.worker.start()
                 except TargetError as error:
-                    self.report.errors.append(error)
+                    if error.kind == "device" and not asked:
+                        self.report.notes.append(f"{error.message}: {error.target} was left out")
+                    else:
+                        self.report.errors.append(error)
                     continue
                 if target.label not in self.report.targets:
                     self.report.targets.append(target.label)
