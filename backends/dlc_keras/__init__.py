@@ -14,8 +14,10 @@ from dlc.backend import Emitted, Native, Pass
 from dlc.emit.naming import snake_case
 from dlc.emit.plan import FilePlan
 from dlc.ir import Program
+from dlc_keras.helpers import HELPERS
 from dlc_keras.layout import channels_last
 from dlc_keras.module import write_module
+from dlc_keras.names import VARIABLES
 from dlc_keras.natives import NATIVES
 
 
@@ -40,8 +42,15 @@ class KerasBackend:
 
         for rewrite in self.passes:
             program = rewrite(program)
-        natives = {name: one for name, one in self.natives.items() if one.exact or not exact}
-        return emit_plan(plan_file(program, natives))
+        claimed = frozenset(
+            definition.id
+            for definition in program.definitions.values()
+            if (native := NATIVES.get(definition.name)) is not None
+            and (native.exact or not exact)
+            and native.accepts(definition)
+        )
+        reserved = VARIABLES | frozenset(HELPERS)
+        return emit_plan(plan_file(program, native_definitions=claimed, reserved=reserved))
 
 
 def emit_plan(plan: FilePlan) -> Emitted:

@@ -133,7 +133,7 @@ def transpose(at: Application) -> Text:
             return call(at.function("transpose"), at[0])
         return call(at.function("swapaxes"), at[0], "-1", "-2")
     axes = at.value("axes")
-    rank = at.operands[0].rank
+    rank = len(axes)
     if tuple(axis % rank for axis in axes) == tuple(range(rank)):
         return at[0]
     return call(at.function("transpose"), at[0], at.text("axes"))

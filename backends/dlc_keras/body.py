@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 
@@ -28,6 +29,7 @@ from dlc.emit.plan import (
 from dlc.emit.printer import FileWriter
 from dlc.ir import Expr, Operation
 from dlc_keras.code import Expressions
+from dlc_keras.construction import words_in
 from dlc_keras.file import File, output_class
 from dlc_keras.walking import assigned, bound_by
 
@@ -35,9 +37,17 @@ from dlc_keras.walking import assigned, bound_by
 class Body(Expressions):
     """The statements of one function."""
 
-    def __init__(self, file: File, unit: Unit, plan: MethodPlan, writer: FileWriter) -> None:
+    def __init__(
+        self,
+        file: File,
+        unit: Unit,
+        plan: MethodPlan,
+        writer: FileWriter,
+        read: frozenset[str] | None = None,
+    ) -> None:
+        """`read`: the sizes that the text reads; None to leave out where they come from."""
         super().__init__(file, unit, plan)
-        self.writer = writer
+        self.writer, self.read = writer, read
         self.bound = {each.name for each in plan.inputs}
         """The variables that have a value so far."""
 
@@ -45,6 +55,8 @@ class Body(Expressions):
         for statement in statements:
             self.statement(statement)
             self.bound.update(bound_by(statement))
+            if not isinstance(statement, Assign):
+                self.types.update(dict.fromkeys(bound_by(statement)))
 
     def line(self, code: Text | str, statement: Statement, comment: str = "") -> None:
         self.writer.statement(str(code), comment=comment, origin=statement.origin, at=statement.at)
@@ -83,14 +95,16 @@ class Body(Expressions):
     # ------------------------------------------------------------ simple statements
 
     def read_sizes(self, statement: ReadSizes) -> None:
-        named = [(axis, name) for axis, name in enumerate(statement.names) if name is not None]
+        """`batch, time, _ = ops.shape(x)`, without the sizes that only other frameworks need."""
+        known = self.read or frozenset()
+        names = [self.name(name) if name is not None else "_" for name in statement.names]
+        names = [name if name in known else "_" for name in names]
+        used = [axis for axis, name in enumerate(names) if name != "_"]
         shape = f"{'np' if self.table else 'ops'}.shape({self.name(statement.tensor)})"
-        if len(named) == 1:
-            axis, name = named[0]
-            self.line(f"{self.name(name)} = {shape}[{axis}]", statement)
-            return
-        targets = ["_" if name is None else self.name(name) for name in statement.names]
-        self.line(f"{', '.join(targets)} = {shape}", statement)
+        if len(used) == 1:
+            self.line(f"{names[used[0]]} = {shape}[{used[0]}]", statement)
+        elif used:
+            self.line(f"{', '.join(names)} = {shape}", statement)
 
     def assign(self, statement: Assign) -> None:
         value = statement.value
@@ -103,6 +117,7 @@ class Body(Expressions):
             self.line(f"{targets} = {text}", statement, statement.comment)
         for target in statement.targets:
             self.tables.pop(target, None)
+            self.types[target] = self.operand_type(value) if len(statement.targets) == 1 else None
             if constant:
                 self.tables[target] = value.type
 
@@ -126,10 +141,19 @@ class Body(Expressions):
 
     # ------------------------------------------------------------ loops
 
+    def words_of(self, statements: Iterable[Statement]) -> frozenset[str]:
+        """The names that statements will have in their text."""
+        draft = copy.copy(self)
+        draft.writer = FileWriter()
+        draft.bound, draft.used = set(self.bound), set(self.used)
+        draft.names, draft.tables = dict(self.names), dict(self.tables)
+        draft.write(statements)
+        return words_in(draft.writer.text())
+
     def loop_header(self, loop: Loop) -> str:
-        """`for i, layer in enumerate(self.h)`, or a zip of what the body uses."""
-        skipped = loop.unused | loop.static_only
-        bound = [target for target in loop.targets if target not in skipped]
+        """`for i, layer in enumerate(self.h)`, or a zip of what the body reads."""
+        read = self.words_of(loop.body)
+        names = [self.name(target) if self.name(target) in read else "_" for target in loop.targets]
         targets: list[str] = []
         sources: list[Text] = []
         for layer in loop.layers:
@@ -137,11 +161,10 @@ class Body(Expressions):
             own = self.name(layer.source) if layer.local else f"self.{self.file.attribute(layer.source)}"
             sources.append(Text(own))
         for column in loop.columns:
-            if column.name not in loop.static_only:
+            if self.name(column.name) in read:
                 targets.append(self.name(column.name))
                 sources.append(tuple_of(map(self.text, column.values)))
-        if bound or not sources:
-            names = [self.name(target) if target in bound else "_" for target in loop.targets]
+        if set(names) != {"_"} or not sources:
             if counts(loop.iterable) and len(sources) == 1:
                 return f"for {names[0]}, {targets[0]} in enumerate({sources[0]})"
             nested = len(names) > 1 and bool(sources)
@@ -193,3 +216,11 @@ class Body(Expressions):
 def counts(iterable: Expr) -> bool:
     """Whether it is `range(n)`."""
     return isinstance(iterable, Operation) and iterable.op == "range" and len(iterable.args) == 1
+
+
+def write_body(file: File, unit: Unit, plan: MethodPlan, writer: FileWriter) -> None:
+    """The statements of a method. They are written twice: the first time to see what they read."""
+    draft = FileWriter()
+    Body(file, unit, plan, draft).write(plan.body)
+    read = words_in(draft.text())
+    Body(file, unit, plan, writer, read).write(plan.body)

@@ -21,6 +21,7 @@ from dlc.emit.plan import (
     FunctionCall,
     LayerCall,
     ListItem,
+    MakeWeight,
     MethodPlan,
     Number,
     Primitive,
@@ -65,6 +66,8 @@ class Expressions:
         """Whether NumPy is written: a table made in advance."""
         self.tables: dict[str, TensorType | None] = {}
         """Variables that hold NumPy tables."""
+        self.types: dict[str, TensorType | None] = {one.name: one.type for one in plan.inputs}
+        """What is known of the variables so far: ranks and dtypes."""
         if self.table:
             file.imports.add("np")
 
@@ -202,8 +205,8 @@ class Expressions:
                 listed = self.code(args[0])
         if code.op == "cast" and self.is_table(args[0]) and not self.table:
             return self.code(args[0], str(code.attrs["dtype"].value))
-        args = tuple(without_leading_ones(arg, args) if code.op in ELEMENTWISE else arg for arg in args)
-        operands = [Operand(self.code(arg, kind), operand_type(arg)) for arg in args]
+        args = tuple(self.without_leading_ones(arg, args) if code.op in ELEMENTWISE else arg for arg in args)
+        operands = [Operand(self.code(arg, kind), self.operand_type(arg)) for arg in args]
         xp = "np" if self.table else "ops"
         return PRIMITIVES[code.op](Application(code.op, operands, code.attrs, code.type, self, xp, listed))
 
@@ -233,7 +236,9 @@ class Expressions:
     def function(self, code: FunctionCall) -> Text:
         if code.native:
             arguments = {n: self.code(value) for n, value in code.args.items() if value is not None}
-            if code.name == "dropout":
+            if code.name == "dropout" and not code.random:
+                return arguments["x"]
+            if code.random:
                 arguments |= {"seed": Text(self.seed), "training": Text("training")}
             return FUNCTIONS[code.name].lower(arguments, code, self)
         given = self.arguments(code)
@@ -254,18 +259,33 @@ class Expressions:
         arguments = {name: self.text(expr) for name, expr in code.distribution.args.items()}
         return draw_text(code.distribution.name, arguments, shape, self.seed)
 
+    def operand_type(self, code: Code) -> TensorType | None:
+        """The type of an operand: its rank and dtype are right, its sizes may be those of one use."""
+        match code:
+            case Number():
+                return None
+            case Variable(type=None, field=None):
+                return self.types.get(code.name)
+            case WeightRead(type=None, layer=()):
+                return own_types(self.unit).get(code.name)
+        return code.type
 
-def operand_type(code: Code) -> TensorType | None:
-    return None if isinstance(code, Number) else code.type
+    def without_leading_ones(self, code: Code, operands: tuple[Code, ...]) -> Code:
+        """An operand without the leading axes of size 1 that broadcasting adds anyway."""
+        if not isinstance(code, Primitive) or code.op != "rearrange":
+            return code
+        how = rearrangement(str(code.attrs["pattern"].value))
+        plain = how.order is None and not (how.splits or how.merges or how.dropped or how.repeated)
+        leading = plain and how.inserted == tuple(range(len(how.inserted)))
+        kinds = [self.operand_type(one) for one in operands if one is not code]
+        ranks = [kind.rank for kind in kinds if kind is not None]
+        return code.args[0] if leading and max(ranks, default=0) >= len(how.right) else code
 
 
-def without_leading_ones(code: Code, operands: tuple[Code, ...]) -> Code:
-    """An operand without the leading axes of size 1 that broadcasting adds anyway."""
-    if not isinstance(code, Primitive) or code.op != "rearrange" or code.type is None:
-        return code
-    how = rearrangement(str(code.attrs["pattern"].value))
-    count = len(how.inserted)
-    plain = how.order is None and not how.splits and not how.merges and not how.dropped
-    leading = plain and not how.repeated and how.inserted == tuple(range(count))
-    others = [one.type.rank for one in operands if one is not code and one.type is not None]
-    return code.args[0] if leading and max(others, default=0) >= code.type.rank else code
+def own_types(unit: Unit) -> dict[str, TensorType]:
+    """The types of the weights that a unit makes itself."""
+    return {
+        item.name: TensorType(dtype="float", shape=item.shape)
+        for item in unit.construction
+        if isinstance(item, MakeWeight)
+    }

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dlc.emit.expressions import ExpressionPrinter, Text, call, literal, text, tuple_of
@@ -23,15 +24,26 @@ from dlc_keras.natives import LAYERS, Making, is_padded
 
 
 @dataclass(frozen=True)
+class Level:
+    """A loop around: the variable that counts its rounds, if any, and the lists that it fills."""
+
+    index: str | None
+    lists: Mapping[str, str]
+
+    def place(self, name: str) -> str:
+        """The number of the round in an f-string."""
+        return f"{{{self.index or f'len({self.lists[name]})'}}}"
+
+
+@dataclass(frozen=True)
 class Scope:
-    """Where layers go: in attributes, or at the end of the lists of the loops around.
+    """Where layers go: in attributes, or at the end of the lists of the loops around."""
 
-    `lists`: how each list being filled is written. `indices`: the numbers of the rounds around, as they
-    stand in f-strings, None where a loop does not count.
-    """
+    levels: tuple[Level, ...] = ()
 
-    lists: dict[str, str]
-    indices: tuple[str | None, ...] = ()
+    @property
+    def lists(self) -> Mapping[str, str]:
+        return self.levels[-1].lists if self.levels else {}
 
 
 class Constructor:
@@ -100,7 +112,7 @@ class Constructor:
 
     def name(self, item: MakeLayer, scope: Scope) -> Text:
         """`f"h_{i}"`: dots would break Keras' torch backend."""
-        places = [index or f"{{len({scope.lists[item.name]})}}" for index in scope.indices]
+        places = [level.place(item.name) for level in scope.levels]
         return Text(f'f"{item.name}_{"_".join(places)}"')
 
     def made(self, item: MakeLayer, name: Text) -> Text:
@@ -122,28 +134,43 @@ class Constructor:
     # ------------------------------------------------------------ loops
 
     def loop(self, item: MakeLoop, scope: Scope) -> None:
-        index = round_index(item)
-        named = None if index is None else f"{{{self.file.variable(index)}}}"
+        index = self.index(item, scope)
         lists = {name: self.list_text(name, scope) for name in item.lists}
-        inner = Scope(lists, (*scope.indices, named))
-        header = self.header(item, index)
+        inner = Scope((*scope.levels, Level(index, lists)))
         only = item.body[0] if len(item.body) == 1 else None
-        if isinstance(only, MakeLayer) and named is not None:
-            made = self.made(only, self.name(only, inner))
-            self.assign(only.name, f"[{made} {header}]", scope)
+        if isinstance(only, MakeLayer) and index is not None:
+            made = str(self.made(only, self.name(only, inner)))
+            self.assign(only.name, f"[{made} {self.header(item, index, made)}]", scope)
             return
+        draft = FileWriter()
+        self.drafted(draft, item, inner)
         for name in item.lists:
             self.writer.statement(f"{lists[name]} = []")
-        with self.writer.block(header):
+        with self.writer.block(self.header(item, index, draft.text())):
             self.write(item.body, inner)
         for name in item.lists:
             if name in scope.lists:
                 self.writer.statement(f"{scope.lists[name]}.append({lists[name]})")
 
+    def drafted(self, draft: FileWriter, item: MakeLoop, inner: Scope) -> None:
+        """Writes the body elsewhere, to see what it reads."""
+        before, self.writer = self.writer, draft
+        self.write(item.body, inner)
+        self.writer = before
+
+    def index(self, item: MakeLoop, scope: Scope) -> str | None:
+        """The variable that counts rounds; one that the text calls `_` gets a name."""
+        index = round_index(item)
+        if index != "_":
+            return None if index is None else self.file.variable(index)
+        taken = {argument.name for argument in self.unit.arguments}
+        taken |= {level.index for level in scope.levels if level.index is not None}
+        return next(letter for letter in "ijklmn" if letter not in taken)
+
     def list_text(self, name: str, scope: Scope) -> str:
         """An inner list is a variable until it is full: Keras tracks what is appended to an attribute."""
         if name in scope.lists:
-            return self.file.variable(name) + "_" * (len(scope.indices) - 1)
+            return self.file.variable(name) + "_" * (len(scope.levels) - 1)
         return f"self.{self.file.attribute(name)}"
 
     def assign(self, name: str, value: str, scope: Scope) -> None:
@@ -152,21 +179,30 @@ class Constructor:
         else:
             self.writer.statement(f"self.{self.file.attribute(name)} = {value}")
 
-    def header(self, item: MakeLoop, index: str | None) -> str:
-        kept = [name for name in item.targets if name not in item.unused or name == index]
-        names = [self.file.variable(name) if name in kept else "_" for name in item.targets]
+    def header(self, item: MakeLoop, index: str | None, body: str) -> str:
+        """`for` with the targets and columns that the body reads."""
+        read = words_in(body)
+        counted = round_index(item)
+        names = [index or "_" if name == counted else self.file.variable(name) for name in item.targets]
+        names = [name if name in read else "_" for name in names]
         targets: list[str] = []
         sources: list[Text] = []
         for column in item.columns:
-            targets.append(self.file.variable(column.name))
-            sources.append(tuple_of(map(self.text, column.values)))
-        if kept or not sources:
+            if (name := self.file.variable(column.name)) in read:
+                targets.append(name)
+                sources.append(tuple_of(map(self.text, column.values)))
+        if set(names) != {"_"} or not sources:
             together = f"({', '.join(names)})" if len(names) > 1 and sources else ", ".join(names)
             targets.insert(0, together)
             sources.insert(0, self.text(item.iterable))
         if len(sources) == 1:
             return f"for {targets[0]} in {sources[0]}"
         return f"for {', '.join(targets)} in zip({', '.join(text(one).item for one in sources)})"
+
+
+def words_in(code: str) -> frozenset[str]:
+    """The names in a piece of Python that are not attributes."""
+    return frozenset(re.findall(r"(?<![\w.])[A-Za-z_]\w*", code))
 
 
 POSITIONAL = ("units", "filters", "input_dim", "output_dim", "kernel_size")

@@ -48,6 +48,17 @@ def dropout(
     """Zero each element with probability `rate`, and divide the others by 1 - rate."""
     return keras.random.dropout(x, rate, seed=seed) if training else x
 ''',
+    "expand_to": '''\
+def expand_to(x: KerasTensor, like: KerasTensor) -> KerasTensor:
+    """Add axes of size 1 behind, until `x` has as many as `like`."""
+    ones = [1] * (len(like.shape) - len(x.shape))
+    return ops.reshape(x, (*ops.shape(x), *ones))
+''',
+    "flatten": '''\
+def flatten(x: KerasTensor) -> KerasTensor:
+    """Join all axes but the first."""
+    return ops.reshape(x, (ops.shape(x)[0], -1))
+''',
     "local_response_norm": '''\
 def local_response_norm(
     x: KerasTensor, size: int, alpha: float, beta: float, k: float

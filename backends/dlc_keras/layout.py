@@ -25,9 +25,9 @@ from dlc.ir import (
     Location,
     Node,
     Operand,
-    Output,
     Program,
     Region,
+    Return,
     Sample,
     Scan,
     Static,
@@ -37,7 +37,7 @@ from dlc.ir import (
     Use,
     Weight,
 )
-from dlc_keras.layout_classes import Collector, Orders, every_node, made
+from dlc_keras.layout_classes import Collector, Orders, every_node, fixed_interfaces, made
 from dlc_keras.layout_rules import (
     ELEMENTWISE,
     Order,
@@ -62,9 +62,9 @@ def channels_last(program: Program) -> Program:
     orders = Collector(program).collect()
     if not orders.classes.marked:
         return program
-    public = {which for method in program.methods for which in (method.eval, method.train)}
+    public = fixed_interfaces(program)
     definitions = {
-        name: Rewriter(program, orders, definition, name in public).definition()
+        name: Rewriter(program, orders, definition, public).definition()
         for name, definition in program.definitions.items()
     }
     return program.model_copy(update={"definitions": definitions})
@@ -79,11 +79,16 @@ def stored_type(declared: TensorType, order: Order) -> TensorType:
 class Rewriter:
     """Rewrites one definition."""
 
-    def __init__(self, program: Program, orders: Orders, definition: Definition, public: bool) -> None:
-        self.program, self.orders, self.old, self.public = program, orders, definition, public
+    def __init__(
+        self, program: Program, orders: Orders, definition: Definition, public: frozenset[str]
+    ) -> None:
+        self.program, self.orders, self.old = program, orders, definition
+        self.fixed, self.public = public, definition.id in public
         tensors = {one.tensor.id: one.tensor for one in definition.inputs if one.tensor}
         tensors |= {one.id: one for node in every_node(definition.body) for one in made(node)}
         self.types = {number: tensor.type for number, tensor in tensors.items()}
+        self.results = tuple(one.value for one in definition.outputs)
+        """The values returned, in the orders in which they are returned."""
         self.weight_types = _weight_types(program, definition)
         self.next: int = max([*tensors, *self.weight_types, 0]) + 1
 
@@ -102,17 +107,17 @@ class Rewriter:
     def present(self, operand: Operand | None) -> Order | None:
         """The order in which an operand comes; None for scalars."""
         match operand:
-            case Use(id=number):
+            case Use(id=number) if number in self.types:
                 return self.order(number)
-            case Weight(id=number):
+            case Use(id=number) | Weight(id=number):
                 return identity(self.weight_types[number].rank)
         return None
 
     def declared(self, operand: Operand) -> TensorType:
         match operand:
-            case Use(id=number):
+            case Use(id=number) if number in self.types:
                 return self.types[number]
-            case Weight(id=number):
+            case Use(id=number) | Weight(id=number):
                 return self.weight_types[number]
         raise AssertionError(f"a scalar has no type: {operand}")
 
@@ -160,8 +165,8 @@ class Rewriter:
         inputs = tuple(self._input(one, at.node(i), body) for i, one in enumerate(self.old.inputs))
         body += self.region(self.old.body)
         outputs = tuple(
-            self._output(one, position, at.node(len(inputs) + position), body)
-            for position, one in enumerate(self.old.outputs)
+            one.model_copy(update={"value": value, "type": stored_type(one.type, self._result(position))})
+            for position, (one, value) in enumerate(zip(self.old.outputs, self.results, strict=True))
         )
         update = {"inputs": inputs, "outputs": outputs, "body": tuple(body)}
         return self.old.model_copy(update={**update, "statics": self._statics()})
@@ -197,11 +202,18 @@ class Rewriter:
         body.append(Bind(origin=origin, at=near.at, name=one.name, value=renamed))
         return one.model_copy(update={"tensor": entry})
 
-    def _output(self, one: Output, position: int, near: Node, body: list[Node]) -> Output:
-        rank = one.type.rank
-        wanted = identity(rank) if self.public else self.orders.output(self.old.id, position, rank)
-        value = self.converted(one.value, wanted, near, 0, body)
-        return one.model_copy(update={"value": value, "type": stored_type(one.type, wanted)})
+    def _result(self, position: int) -> Order:
+        """The order of one result."""
+        rank = self.old.outputs[position].type.rank
+        return identity(rank) if self.public else self.orders.output(self.old.id, position, rank)
+
+    def _return(self, node: Return) -> list[Node]:
+        before: list[Node] = []
+        self.results = tuple(
+            self.converted(value, self._result(position), node, position, before)
+            for position, value in enumerate(node.values)
+        )
+        return [*before, node.model_copy(update={"values": self.results})]
 
     # -------------------------------------------------------- nodes
 
@@ -218,7 +230,7 @@ class Rewriter:
                 return [node.model_copy(update={"output": self.stored(node.output)})]
             case Update():
                 before: list[Node] = []
-                rank = self.types[node.value.id].rank if isinstance(node.value, Use) else 0
+                rank = len(self.present(node.value) or ())
                 value = self.converted(node.value, identity(rank), node, 0, before)
                 return [*before, node.model_copy(update={"value": value})]
             case For():
@@ -232,6 +244,8 @@ class Rewriter:
                 return [node.model_copy(update={"output": self.stored(node.output)})]
             case Scan():
                 return self._scan(node)
+            case Return():
+                return self._return(node)
         return [node]
 
     def _apply(self, node: Apply) -> list[Node]:
@@ -289,7 +303,7 @@ class Rewriter:
 
     def _call(self, node: Call) -> list[Node]:
         callee = self.program.definitions[node.callee]
-        public = callee.id in self.public_ids()
+        public = callee.id in self.fixed
         before: list[Node] = []
         behind: list[Node] = []
         arguments: dict[str, Operand | None] = {}
@@ -313,9 +327,6 @@ class Rewriter:
         kept = {name: arguments[name] for name in node.arguments}
         changed = {"arguments": kept, "outputs": tuple(outputs), "statics": statics}
         return [*before, node.model_copy(update=changed), *behind]
-
-    def public_ids(self) -> frozenset[str]:
-        return frozenset(one for m in self.program.methods for one in (m.eval, m.train))
 
     def _scan(self, node: Scan) -> list[Node]:
         """Scanned and emitted tensors keep the specification's order; carried ones their class's."""
@@ -388,6 +399,8 @@ def _operands(node: Node) -> Sequence[Operand | None]:
             return (node.value,)
         case Branch():
             return node.result
+        case Return():
+            return node.values
         case Scan():
             ends = [end for carry in node.carries for end in (carry.initial, carry.final)]
             return [*(one.operand for one in node.inputs), *ends]

@@ -122,6 +122,20 @@ class Orders:
         return self._order(("output", definition, position), rank)
 
 
+def fixed_interfaces(program: Program) -> frozenset[str]:
+    """Definitions whose inputs and outputs keep the specification's order.
+
+    The network's own, and `flatten`, whose result depends on the order.
+    """
+    public = {which for method in program.methods for which in (method.eval, method.train)}
+    flat = {name for name, one in program.definitions.items() if one.name == "flatten" and is_std(one)}
+    return frozenset(public | flat)
+
+
+def is_std(definition: Definition) -> bool:
+    return definition.module.startswith("std/")
+
+
 class Collector:
     """Joins and marks the places of one program."""
 
@@ -129,11 +143,7 @@ class Collector:
         self.program = program
         self.classes = Classes()
         self.ranks: dict[tuple[str, int], int] = {}
-        self.public = {
-            program.definitions[which].family
-            for method in program.methods
-            for which in (method.eval, method.train)
-        }
+        self.public = {program.definitions[name].family for name in fixed_interfaces(program)}
         self.fixed = _fixed_families(program)
 
     def collect(self) -> Orders:
@@ -153,12 +163,12 @@ class Collector:
         self.ranks.update({(definition.id, tensor.id): tensor.type.rank for tensor in tensors})
 
     def _operands(self, definition: Definition, operands: Sequence[Operand | None]) -> list[Place]:
-        """The places of the operands of rank 3 or 4 that are values."""
+        """The places of the operands of rank 3 or 4 that are values; a use may also be of a weight."""
         uses = [operand for operand in operands if isinstance(operand, Use)]
         return [
             ("value", definition.id, use.id)
             for use in uses
-            if self.ranks[definition.id, use.id] in CHANNELS_LAST
+            if self.ranks.get((definition.id, use.id)) in CHANNELS_LAST
         ]
 
     def _rank(self, place: Place) -> int:
@@ -182,7 +192,7 @@ class Collector:
     def _interface(self, definition: Definition) -> None:
         owner = definition.family if definition.family in self.fixed else definition.id
         public = definition.family in self.public
-        image = definition.name in IMAGE_BLOCKS and definition.module.startswith("std/")
+        image = definition.name in IMAGE_BLOCKS and is_std(definition)
         for one in definition.inputs:
             if one.tensor is None or one.tensor.type.rank not in CHANNELS_LAST:
                 continue
@@ -220,6 +230,8 @@ class Collector:
                 self._alike(self._operands(definition, [node.value, Use(id=node.output.id)]))
             case List():
                 self._alike(self._operands(definition, node.items))
+            case For():
+                self._alike(self._operands(definition, node.over))
             case Scan():
                 for carry in node.carries:
                     ends = [Use(id=carry.inside.id), Use(id=carry.output.id)]

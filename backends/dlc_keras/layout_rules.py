@@ -139,6 +139,15 @@ def _pad(at: Situation) -> Rewritten | None:
     return None if pads is None else at.keeping(pads=pads)
 
 
+def _reshape(at: Situation) -> Rewritten | None:
+    """A result with ones on all axes that move is the same in both orders."""
+    wanted, shape = at.outputs[0], at.attrs["shape"].value
+    if at.first != identity(len(at.first)) or not isinstance(shape, tuple):
+        return None
+    moved = [axis for place, axis in enumerate(wanted) if axis != place]
+    return Rewritten(at.attrs, at.inputs, at.outputs) if all(shape[axis] == 1 for axis in moved) else None
+
+
 def _full(at: Situation) -> Rewritten | None:
     shape = permuted(at.attrs["shape"], at.outputs[0])
     return None if shape is None else Rewritten({**at.attrs, "shape": shape}, at.inputs, at.outputs)
@@ -251,6 +260,7 @@ RULES: Mapping[str, Callable[[Situation], Rewritten | None]] = {
     "concat": _concat,
     "pad": _pad,
     "full": _full,
+    "reshape": _reshape,
     "index": _index,
     "rearrange": _rearrange,
     "repeat": _rearrange,

@@ -29,7 +29,7 @@ from dlc.emit.plan import (
 )
 from dlc.emit.printer import FileWriter
 from dlc.ir import Expr
-from dlc_keras.body import Body
+from dlc_keras.body import write_body
 from dlc_keras.construction import Constructor, Scope
 from dlc_keras.file import File, output_class
 from dlc_keras.helpers import HELPERS, PADDED_CONVOLUTION
@@ -143,7 +143,7 @@ def write_constructor(writer: FileWriter, file: File, unit: Unit) -> None:
                 writer.statement(f"self.{file.attribute(argument.name)} = {file.variable(argument.name)}")
         if draws_itself(unit):
             writer.statement("self.seed_generator = keras.random.SeedGenerator()")
-        Constructor(file, unit, writer).write(unit.construction, Scope({}))
+        Constructor(file, unit, writer).write(unit.construction, Scope())
 
 
 def write_method(writer: FileWriter, file: File, unit: Unit, method: MethodPlan) -> None:
@@ -168,7 +168,7 @@ def write_method(writer: FileWriter, file: File, unit: Unit, method: MethodPlan)
             writer.docstring(unit.doc.strip())
         if unit is file.plan.model:
             writer.docstring(method_doc(method))
-        Body(file, unit, method, writer).write(method.body)
+        write_body(file, unit, method, writer)
 
 
 def required_first(parameters: list[str]) -> list[str]:

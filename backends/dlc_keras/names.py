@@ -31,9 +31,9 @@ ATTRIBUTES = words(
 )
 """Attributes of `keras.Model` and `layers.Layer`, and those that generated classes add."""
 
-VARIABLES = SHADOWED | words(
-    "keras layers ops np math Config config training seed name load_file load_weights named_weights"
-) - {"self"}
+VARIABLES = (SHADOWED - {"self"}) | words(
+    "keras layers ops np math Config config training seed name load_file load_weights named_weights walk"
+)
 """Names of a generated module that a local variable must not hide."""
 
 

@@ -15,16 +15,12 @@ from dlc.emit.expressions import Text, call, literal
 from dlc.emit.plan import FunctionCall
 from dlc.ir import Apply, Const, Definition, Distribution, Expr
 from dlc_keras.distributions import initializer
-from dlc_keras.layout_classes import every_node
+from dlc_keras.layout_classes import every_node, is_std
 from dlc_keras.layout_rules import CHANNELS_LAST
 from dlc_keras.lowering import Surroundings
 
 Arguments = Mapping[str, Text]
 Axes = tuple[int, ...]
-
-
-def is_std(definition: Definition) -> bool:
-    return definition.module.startswith("std/")
 
 
 def static(statics: Mapping[str, Expr], name: str, around: Surroundings, default: object) -> Text | None:
@@ -79,6 +75,14 @@ def dropout(arguments: Arguments, at: FunctionCall, around: Surroundings) -> Tex
     return call(around.helper("dropout"), arguments["x"], rate, arguments["seed"], arguments["training"])
 
 
+def flatten(arguments: Arguments, at: FunctionCall, around: Surroundings) -> Text:
+    return call(around.helper("flatten"), arguments["x"])
+
+
+def expand_to(arguments: Arguments, at: FunctionCall, around: Surroundings) -> Text:
+    return call(around.helper("expand_to"), arguments["x"], arguments["like"])
+
+
 def global_pool(name: str) -> FunctionLowering:
     def lower(arguments: Arguments, at: FunctionCall, around: Surroundings) -> Text:
         return call(f"ops.{name}", arguments["x"], axis=Text("(1, 2)"))
@@ -119,6 +123,8 @@ FUNCTIONS: Mapping[str, FunctionNative] = {
     "zeros": FunctionNative(filled("zeros")),
     "ones": FunctionNative(filled("ones")),
     "dropout": FunctionNative(dropout),
+    "flatten": FunctionNative(flatten),
+    "expand_to": FunctionNative(expand_to),
     "global_avg_pool": FunctionNative(global_pool("mean"), pools_channels_last),
     "global_max_pool": FunctionNative(global_pool("max"), pools_channels_last),
 }
