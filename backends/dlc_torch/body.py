@@ -6,14 +6,15 @@ In: a `plan.MethodPlan` in its scope. Out: lines in a `FileWriter`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from dlc.emit import plan
 from dlc.emit.expressions import Text, call, list_of, literal, message, method, tuple_of
 from dlc.emit.printer import FileWriter
-from dlc.ir import Expr, Operation
+from dlc.ir import Expr, Operation, Ref
 from dlc_torch.code import CodePrinter
 from dlc_torch.construction import iterable_text
-from dlc_torch.scope import Scope, assigned
+from dlc_torch.scope import Scope, assigned, required
 
 
 class BodyPrinter:
@@ -120,7 +121,7 @@ class BodyPrinter:
         sources += [
             (column.name, tuple_of(self.scope.text(value) for value in column.values))
             for column in statement.columns
-            if column.name not in statement.static_only
+            if column.name not in statement.static_only and self.reads(column.name)
         ]
         sources += [(name, self.code(code)) for name, code in statement.tensors]
         header = loop_header(statement.targets, skipped, statement.iterable, sources, self.scope)
@@ -171,7 +172,62 @@ def write_body(scope: Scope, writer: FileWriter, buffers: frozenset[str]) -> Non
     """Writes a body, after a first time that shows which sizes it reads."""
     assert scope.method is not None
     BodyPrinter(scope, FileWriter(), buffers).statements(scope.method.body)
-    BodyPrinter(scope, writer, buffers, frozenset(scope.locals)).statements(scope.method.body)
+    body = with_sizes(scope.method, scope.locals)
+    BodyPrinter(scope, writer, buffers, frozenset(scope.locals)).statements(body)
+
+
+def with_sizes(method_plan: plan.MethodPlan, names: set[str]) -> tuple[plan.Statement, ...]:
+    """The body, which first reads those sizes of the inputs that our words need beside the plan's."""
+    body = list(method_plan.body)
+    known = defined(body) | {argument.name for argument in method_plan.inputs}
+    for argument in required(method_plan):
+        axes = [axis_name(size) for size in argument.type.shape]
+        missing = {name for name in axes if name in names and name not in known}
+        if not missing:
+            continue
+        known |= missing
+        position = next(
+            (
+                place
+                for place, statement in enumerate(body)
+                if isinstance(statement, plan.ReadSizes) and statement.tensor == argument.name
+            ),
+            None,
+        )
+        if position is None:
+            wanted = tuple(axis if axis in missing else None for axis in axes)
+            at = method_plan.body[0].at
+            body.insert(0, plan.ReadSizes(names=wanted, tensor=argument.name, origin=-1, at=at))
+        else:
+            old = body[position]
+            assert isinstance(old, plan.ReadSizes)
+            both = zip(old.names, axes, strict=True)
+            merged = tuple(a or (b if b in missing else None) for a, b in both)
+            body[position] = replace(old, names=merged)
+    return tuple(body)
+
+
+def axis_name(size: Expr) -> str | None:
+    """The variable that a size is, if it is one."""
+    return size.name if isinstance(size, Ref) and size.scope == "local" else None
+
+
+def defined(body: Sequence[plan.Statement]) -> set[str]:
+    """The sizes and compile-time variables that a body binds."""
+    names: set[str] = set()
+    for statement in body:
+        match statement:
+            case plan.ReadSizes(names=read):
+                names |= {name for name in read if name}
+            case plan.AssignStatic(target=target):
+                names.add(target)
+            case plan.Loop(targets=targets, columns=columns, body=inner):
+                names |= {*targets, *(column.name for column in columns)} | defined(inner)
+            case plan.Conditional(body=inner, orelse=orelse):
+                names |= defined(inner) | defined(orelse)
+            case plan.ScanLoop(body=inner, sources=sources):
+                names |= {source.inside for source in sources} | defined(inner)
+    return names
 
 
 def is_constant(code: plan.Code) -> bool:

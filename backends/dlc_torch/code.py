@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dlc.emit import plan
-from dlc.emit.expressions import Text, call, choice, list_of, method, subscript, tuple_of
-from dlc.ir import TensorType
+from dlc.emit.expressions import Text, call, choice, list_of, method, subscript
+from dlc.ir import Const, TensorType
 from dlc_torch.blocks import BLOCKS
 from dlc_torch.lowering import Application, Operand
 from dlc_torch.natives import FUNCTIONS, NativeCall
@@ -54,6 +54,7 @@ class CodePrinter:
         raise AssertionError(f"unknown code {code!r}")
 
     def variable(self, name: str, field: str | None) -> Text:
+        self.scope.locals.add(name)
         if field is not None:
             return Text(f"{name}.{field}")
         return self.constants.get(name, Text(name))
@@ -71,14 +72,19 @@ class CodePrinter:
         """An operand; a constant that meets a tensor takes the model's dtype."""
         text = self(code)
         if isinstance(code, plan.Number):
-            return Operand(text, None)
+            return Operand(text, None, is_number=True)
         if isinstance(code, plan.Choice) and is_number(code):
-            return Operand(text, None)
+            return Operand(text, None, is_number=True)
         transposed = None
         if isinstance(code, plan.Primitive) and code.op == "transpose" and "axes" not in given(code):
             transposed = self(code.args[0])
+            inner = self.operand(code.args[0])
+            if code.type is None or inner.rank == 2:
+                return Operand(text, inner.type, transposed)
+        if isinstance(code, plan.WeightRead) and code.type is None:
+            return Operand(text, weight_type(code, self.scope))
         if code.type is None:
-            return Operand(text, None, is_list=True)
+            return Operand(text, None, is_list=isinstance(code, plan.Variable | plan.Sequence))
         if not self.in_constant and self.is_constant(code) and code.type.dtype in ("float", "int"):
             text = method(text, "to", self.scope.dtype(code.type.dtype))
         return Operand(text, code.type, transposed)
@@ -112,7 +118,7 @@ class CodePrinter:
             name: None if argument is None else self.operand(argument) for name, argument in code.args.items()
         }
         if code.native:
-            native = NativeCall(arguments, code.statics, code.type, self.scope)
+            native = NativeCall(arguments, code.statics, code.type, self.scope, code.training)
             return FUNCTIONS[code.name].write(native)
         unit = self.scope.file.unit(code.name)
         positional, named = split_arguments(unit.methods[0], arguments)
@@ -123,7 +129,9 @@ class CodePrinter:
         if code.training:
             named["training"] = self.scope.training
         if self.scope.file.needs_placement(unit):
-            named["dtype"] = Text("torch.float64") if code.constant else self.scope.dtype("float")
+            if self.scope.file.needs_dtype(unit):
+                dtype = Text("torch.float64") if code.constant else self.scope.dtype("float")
+                named["dtype"] = dtype
             named["device"] = Text(self.scope.device or "None")
         return call(code.name, *positional, **named)
 
@@ -181,5 +189,16 @@ def weight(code: plan.WeightRead) -> Text:
     return Text(f"self{path}.{own}")
 
 
-def shape_text(scope: Scope, type_: TensorType) -> Text:
-    return tuple_of(scope.text(size) for size in type_.shape)
+def weight_type(code: plan.WeightRead, scope: Scope) -> TensorType | None:
+    """The type of a weight, as far as its declaration in the plan tells."""
+    if len(code.layer) == 0:
+        return next(
+            (
+                TensorType(dtype="float", shape=item.shape)
+                for item in scope.unit.construction
+                if isinstance(item, plan.MakeWeight) and item.name == code.name
+            ),
+            None,
+        )
+    rank = {"Linear": 2, "Embedding": 2}.get(code.unit or "") if code.name == "weight" else None
+    return None if rank is None else TensorType(dtype="float", shape=(Const(value=0),) * rank)

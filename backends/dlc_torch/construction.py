@@ -5,6 +5,7 @@ In: the construction of a `plan.Unit`. Out: statements in a `FileWriter`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from dlc.emit import plan
@@ -86,11 +87,13 @@ class ConstructionPrinter:
     def module_list(self, name: str, loop: plan.MakeLoop) -> Text:
         """`nn.ModuleList(Layer(...) for ... in ...)`, nested as the loops are."""
         element = self.element(name, loop.body)
-        unread = frozenset(t for t in loop.targets if t in loop.unused)
+        read = frozenset(re.findall(r"\w+", element.code))
+        unread = frozenset(t for t in loop.targets if t not in read)
         sources = [iterable_text(loop.targets, unread, loop.iterable, self.scope)]
         sources += [
             (column.name, tuple_of(self.scope.text(value) for value in column.values))
             for column in loop.columns
+            if column.name in read
         ]
         if len(sources) > 1 and unread == frozenset(loop.targets):
             sources = sources[1:]

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-from dlc.emit.expressions import Text, method, tuple_of
+from dlc.emit.expressions import Text, method, negative, tuple_of
 from dlc.ir import Const, Expr, Operation, TensorType, Value
 
 
@@ -46,9 +46,9 @@ class Surroundings(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Operand:
-    """An operand: its text and its type, which is None for a Python number or a list of tensors.
+    """An operand: its text and its type, which is None for a number, a list, or where it is not known.
 
-    `transposed` is the operand's own operand where it is the transpose of a matrix. `is_list`: it is a
+    `transposed` is the operand's own operand where it is the transpose of a matrix. `is_list`: it may be a
     Python list of tensors.
     """
 
@@ -56,18 +56,16 @@ class Operand:
     type: TensorType | None
     transposed: Text | None = None
     is_list: bool = False
+    is_number: bool = False
 
     @property
     def rank(self) -> int:
         return self.type.rank if self.type else 0
 
     @property
-    def is_number(self) -> bool:
-        return self.type is None and not self.is_list
-
-    @property
     def is_float(self) -> bool:
-        return self.type is not None and self.type.dtype not in ("int", "bool")
+        """Whether it is a tensor of floats; one of unknown type is."""
+        return not self.is_number and (self.type is None or self.type.dtype not in ("int", "bool"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +141,10 @@ def elements(expr: Expr) -> tuple[Expr, ...]:
     return tuple(Const(value=item) for item in expr.value)
 
 
-def to_dtype(operand: Text, dtype: Text, device: str | None = None) -> Text:
+def to_dtype(operand: Text, dtype: Text) -> Text:
     """`operand.to(dtype)`; a range is made with its dtype at once."""
+    if operand.code.startswith("-torch.arange("):
+        return negative(to_dtype(Text(operand.code[1:]), dtype))
     if operand.code.startswith("torch.arange(") and operand.code.endswith(")"):
         inside = operand.code[len("torch.arange(") : -1]
         if balanced(inside) and "dtype=" not in inside:

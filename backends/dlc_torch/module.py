@@ -108,7 +108,7 @@ class ModulePrinter:
             return
         with writer.class_(unit.name, "nn.Module"):
             if unit.doc:
-                writer.docstring(unit.doc.strip())
+                writer.documentation(unit.doc)
                 writer.blank()
             buffers = self.buffers(unit)
             self.constructor(writer, unit, buffers)
@@ -178,7 +178,7 @@ class ModulePrinter:
     def method(
         self, writer: FileWriter, unit: plan.Unit, method: plan.MethodPlan, buffers: frozenset[str]
     ) -> None:
-        parameters = ["self", *tensors(method.inputs)]
+        parameters = ["self", *tensors(self.state.inputs(unit, method))]
         with writer.definition(method.name, parameters, returns(unit, method)):
             if unit is self.plan.model:
                 writer.docstring(method_doc(method))
@@ -187,15 +187,16 @@ class ModulePrinter:
 
     def function(self, writer: FileWriter, unit: plan.Unit, method: plan.MethodPlan) -> None:
         given = tensors([a for a in method.inputs if not a.optional])
-        optional = tensors([a for a in method.inputs if a.optional])
+        optional = tensors([a for a in self.state.inputs(unit, method) if a.optional])
         statics = [f"{a.name}: {a.annotation}" for a in unit.arguments]
         if method.training:
             statics.append("training: bool")
         if self.state.needs_placement(unit):
-            statics += ["dtype: torch.dtype", "device: torch.device"]
+            statics += ["dtype: torch.dtype"] if self.state.needs_dtype(unit) else []
+            statics.append("device: torch.device")
         with writer.definition(unit.name, [*given, *statics, *optional], returns(unit, method)):
             if unit.doc:
-                writer.docstring(unit.doc.strip())
+                writer.documentation(unit.doc)
             scope = Scope(self.state, unit, method)
             write_body(scope, writer, frozenset())
 

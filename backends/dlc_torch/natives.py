@@ -25,6 +25,8 @@ class NativeCall:
     statics: Mapping[str, Expr]
     type: TensorType | None
     around: Surroundings
+    training: bool = True
+    """Whether the result depends on the mode: no dropout happens where it does not."""
 
     def tensor(self, name: str) -> Text:
         operand = self.args[name]
@@ -127,6 +129,8 @@ def l2_normalize(app: NativeCall) -> Text:
 
 
 def dropout(app: NativeCall) -> Text:
+    if not app.training:
+        return app.tensor("x")
     return call("F.dropout", app.tensor("x"), app.text("p"), app.around.training)
 
 
@@ -152,7 +156,7 @@ def attention(app: NativeCall) -> Text:
         bias = method(bias, "masked_fill", Text(f"~{mask.atom}"), 'float("-inf")')
     drop = app.statics.get("drop")
     rate = None
-    if drop is not None and not (isinstance(drop, Const) and drop.value == 0.0):
+    if app.training and drop is not None and not (isinstance(drop, Const) and drop.value == 0.0):
         rate = choice(app.around.training, app.around.text(drop), Text("0.0"))
     return call(
         "F.scaled_dot_product_attention",

@@ -43,7 +43,7 @@ def operator(app: Application) -> Text:
     left, right = app.operands
     symbol = OPERATOR_OF[app.op]
     floats = app.type is not None and app.type.dtype not in ("int", "bool")
-    tensors = [operand for operand in (left, right) if operand.type is not None]
+    tensors = [operand for operand in (left, right) if not operand.is_number]
     if floats and tensors and not any(operand.is_float for operand in tensors):
         first = tensors[0]
         changed = Operand(to_dtype(first.text, app.float_dtype), first.type)
@@ -59,8 +59,15 @@ def floor_divide(app: Application) -> Text:
 
 
 def extremum(app: Application) -> Text:
-    """`maximum` or `minimum`: a number becomes a tensor, so that ties share the gradient."""
-    tensor = next(operand for operand in app.operands if operand.type is not None)
+    """`maximum` or `minimum`: a number becomes a tensor, so that ties share the gradient.
+
+    Integers have no gradient: they are clamped.
+    """
+    tensor = next(operand for operand in app.operands if not operand.is_number)
+    number = next((operand for operand in app.operands if operand.is_number), None)
+    if number is not None and not tensor.is_float:
+        bound = "min" if app.op == "maximum" else "max"
+        return method(tensor.text, "clamp", **{bound: number.text})
     texts = [
         method(tensor.text, "new_tensor", operand.text) if operand.is_number else operand.text
         for operand in app.operands
@@ -71,7 +78,7 @@ def extremum(app: Application) -> Text:
 def where(app: Application) -> Text:
     condition, *sides = app.operands
     result = call("torch.where", condition.text, *(side.text for side in sides))
-    if all(side.is_number for side in sides) and app.type is not None:
+    if all(side.is_number for side in sides) and app.type is not None and app.type.dtype != "int":
         return method(result, "to", app.dtype(app.type.dtype))
     return result
 
@@ -129,7 +136,7 @@ def top_k(app: Application) -> Text:
 
 def matmul(app: Application) -> Text:
     left, right = app.operands
-    if right.transposed is not None and right.rank == 2 and left.rank >= 1:
+    if right.transposed is not None and right.rank == 2:
         return call("F.linear", left.text, right.transposed)
     return binary("@", left.text, right.text)
 

@@ -27,6 +27,31 @@ class FileState:
     native_blocks: set[str] = field(default_factory=set)
     reverse_used: bool = False
 
+    def inputs(self, unit: plan.Unit, method: plan.MethodPlan) -> list[plan.TensorArgument]:
+        """The inputs of a method, without optional ones that no call in the file gives."""
+        if unit is self.whole.model:
+            return list(method.inputs)
+        given = self.given()
+        return [
+            argument
+            for argument in method.inputs
+            if not argument.optional or (unit.name, method.name, argument.name) in given
+        ]
+
+    def given(self) -> set[tuple[str, str, str]]:
+        """(unit, method, input) of every tensor that a call passes."""
+        found: set[tuple[str, str, str]] = set()
+        for unit in self.whole.units:
+            for method in unit.methods:
+                for code in codes(method.body):
+                    match code:
+                        case plan.LayerCall(unit=called, method=name, args=arguments):
+                            found |= {(called, name, a) for a, code in arguments.items() if code}
+                        case plan.FunctionCall(name=called, args=arguments):
+                            found |= {(called, called, a) for a, code in arguments.items() if code}
+                            found |= {(called, "forward", a) for a, code in arguments.items() if code}
+        return found
+
     def unit(self, name: str) -> plan.Unit:
         return next(unit for unit in self.whole.units if unit.name == name)
 
@@ -35,6 +60,19 @@ class FileState:
         if unit.kind != "fn" or required(unit.methods[0]):
             return False
         return any(self.creates(code) for code in codes(unit.methods[0].body))
+
+    def needs_dtype(self, unit: plan.Unit) -> bool:
+        """Whether such a function makes floats."""
+        return any(self.makes_floats(code) for code in codes(unit.methods[0].body))
+
+    def makes_floats(self, code: plan.Code) -> bool:
+        match code:
+            case plan.Primitive(op="cast" | "one_hot" | "full" | "linspace") | plan.Draw():
+                return code.type is None or code.type.dtype in ("float", "wide")
+            case plan.FunctionCall(native=False, name=name):
+                unit = self.unit(name)
+                return self.needs_placement(unit) and self.needs_dtype(unit)
+        return False
 
     def creates(self, code: plan.Code) -> bool:
         match code:

@@ -103,11 +103,14 @@ def rearrange(app: Application) -> Text:
     steps, x = pattern.steps, app.x
     if not (steps.splits or steps.merges or steps.repeated or steps.order):
         return units(x, steps)
+    interleaved = repeat_interleaved(x, pattern)
+    if interleaved is not None:
+        return interleaved
     if steps.splits:
-        sizes = [pattern.size(name) for name in steps.elements]
-        if steps.order is None and not steps.repeated:
+        alone = unflattened(x, pattern)
+        if alone is None and steps.order is None and not steps.repeated:
             return method(x, "reshape", *pattern.joined())
-        x = method(x, "reshape", *sizes)
+        x = alone or method(x, "reshape", *(pattern.size(name) for name in steps.elements))
     else:
         x = drop(x, steps.dropped)
     if steps.order:
@@ -117,6 +120,30 @@ def rearrange(app: Application) -> Text:
     if steps.merges:
         return flattened(x, steps) or method(x, "reshape", *pattern.joined())
     return insert(x, steps.inserted, len(steps.right))
+
+
+def repeat_interleaved(x: Text, pattern: Pattern) -> Text | None:
+    """`b h t -> b (h g) t`: each element of an axis repeated in place."""
+    steps = pattern.steps
+    if len(steps.repeated) != 1 or steps.splits or steps.order or steps.dropped or steps.inserted:
+        return None
+    name = steps.result[steps.repeated[0]]
+    for axis, group in enumerate(steps.right):
+        if len(group) == 2 and group[1] == name and all(len(g) == 1 for g in steps.right if g != group):
+            return method(x, "repeat_interleave", pattern.size(name), dim=literal(axis))
+    return None
+
+
+def unflattened(x: Text, pattern: Pattern) -> Text | None:
+    """Taking one axis apart is `unflatten`; the size that is not given follows."""
+    steps = pattern.steps
+    joint = [axis for axis, group in enumerate(steps.left) if len(group) > 1]
+    if len(joint) != 1 or steps.dropped:
+        return None
+    group = steps.left[joint[0]]
+    sizes = [pattern.size(name) if name in pattern.given else Text("-1") for name in group]
+    axis = literal(-1 if joint[0] == len(steps.left) - 1 else joint[0])
+    return method(x, "unflatten", axis, tuple_of(sizes))
 
 
 def flattened(x: Text, steps: Rearrangement) -> Text | None:

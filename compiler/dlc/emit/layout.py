@@ -20,9 +20,10 @@ class Statement:
         self.expressions = ExpressionLayout(source)
         self.indent = indent
 
-    def value(self, prefix: str, node: ast.expr, suffix: str = "") -> str:
+    def value(self, prefix: str, node: ast.expr, suffix: str = "", bare: bool = True) -> str:
         """`prefix value suffix`: flat, else broken at the value's own brackets, else parenthesised."""
-        flat = prefix + render(self.expressions.bare(node), 0, 10**9) + suffix
+        whole = self.expressions.bare(node) if bare else self.expressions.doc(node, False)
+        flat = prefix + render(whole, 0, 10**9) + suffix
         if self.indent + len(flat) <= WIDTH or isinstance(node, ast.Name | ast.Constant):
             return flat
         if isinstance(node, ast.Tuple):
@@ -46,7 +47,8 @@ class Statement:
                 left = "".join(render(bare(target), 0, 10**9) + " = " for target in targets)
                 return self.value(left, value)
             case ast.AnnAssign(target=target, annotation=annotation, value=ast.expr() as value):
-                return self.value(f"{self.flat(target)}: {self.flat(annotation)} = ", value)
+                left = f"{self.flat(target)}: {self.flat(annotation)} = "
+                return self.value(left, value, bare=False)
             case ast.AugAssign(target=target, op=op, value=value):
                 return self.value(f"{self.flat(target)} {OPERATORS[type(op)][0]}= ", value)
             case ast.Return(value=ast.expr() as value):

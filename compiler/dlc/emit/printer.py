@@ -6,6 +6,7 @@ that `ruff format` keeps, and which of its lines computes which syntax node.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -46,9 +47,19 @@ class FileWriter:
             self._lines.append("")
 
     def docstring(self, text: str) -> None:
-        """A docstring of one line or several."""
+        """A docstring of one line or several, its lines as they are."""
         text = text.replace("\\", "\\\\").replace('"""', '\\"""')
         self.raw(f'"""{text}\n"""' if "\n" in text else f'"""{text}"""')
+
+    def documentation(self, text: str) -> None:
+        """A docstring from flowing text: one line where it fits, else a paragraph."""
+        room = WIDTH - INDENT * self._depth
+        text = " ".join(text.split())
+        if len(text) + 6 <= room:
+            self.docstring(text)
+            return
+        lines = textwrap.wrap(text, room - 3, break_long_words=False)
+        self.docstring("\n".join(lines) if len(lines) > 1 else f"{lines[0]}\n".rstrip())
 
     def comment(self, text: str) -> None:
         self.raw(f"# {text}")
