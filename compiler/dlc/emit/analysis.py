@@ -7,6 +7,7 @@ value is needed.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -75,6 +76,7 @@ class Analysis:
     lists: dict[str, dict[int, str]] = field(default_factory=dict)
     live_binds: dict[str, set[tuple[Token, str]]] = field(default_factory=dict)
     bound_slots: set[Slot] = field(default_factory=set)
+    bind_counts: Counter[str] = field(default_factory=Counter)
     counter: int = 0
 
     # ------------------------------------------------------------ building
@@ -114,6 +116,7 @@ class Analysis:
         self.all_aliases[key] = dict(self.aliases.get(key, {}))
         for item in definition.inputs:
             slot = self.inputs.setdefault(item.name, Slot(None, self.body, 0, bound=item.name))
+            self.bind_counts[item.name] = 1
             self.names.add(item.name)
             if item.tensor is not None:
                 self.producers[key][item.tensor.id] = (slot, strand)
@@ -141,6 +144,7 @@ class Analysis:
 
     def _loop_names(self, loop: Loop) -> None:
         self.names.update(loop.first.targets)
+        self.bind_counts.update(loop.first.targets)
 
     def _make(self, block: Block, item: Item, place: int, tensors: Iterable[Tensor | None]) -> Slot:
         slot = Slot(item, block, item.position, place)
@@ -177,6 +181,7 @@ class Analysis:
 
     def _bind(self, block: Block, values: Operands, name: str) -> None:
         self.names.add(name.partition(".")[0])
+        self.bind_counts[name] += 1
         for strand, value in zip(block.strands, values, strict=True):
             if value is not None:
                 self.bound[strand.definition.id].add((self.token(strand, value), name))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from dlc.emit.analysis import ABSENT, Analysis, Slot, fork_results, repeat_results, returned
 from dlc.emit.callees import Registry
-from dlc.emit.merge import Block, CannotMerge, Fork, Item, Loop, Repeat, Step
+from dlc.emit.merge import Block, CannotMerge, Fork, Item, Loop, Repeat, Step, Strand
 from dlc.emit.plan import (
     Append,
     AssignStatic,
@@ -39,7 +39,7 @@ from dlc.emit.reading import INFIX, Reader
 from dlc.emit.terms import Frame, Sides, Source, Terms
 from dlc.emit.trace import Edit, Misread, Names, Read, Rounds, Split, Steps, Stop, Trace, Write, check
 from dlc.emit.writer import DEEPEST, Draft, OpenLoop, Place, Writer
-from dlc.ir import Apply, Bind, Call, Check, Expr, Operation, Sample, Static, TensorType, Update
+from dlc.ir import Apply, Bind, Call, Check, Expr, Operation, Sample, Static, TensorType, Update, Use
 from dlc.ir import Item as ItemNode
 from dlc.ir import List as ListNode
 
@@ -272,13 +272,32 @@ class BodyWriter:
             draft = Draft()
             code = self.reader.read(values, draft)
             assert code is not None
-            if isinstance(code, Variable) and code.name == name and code.field is None:
-                return
+            if isinstance(code, Variable) and code.field is None:
+                if code.name == name:
+                    return
+                if self._is_alias(step, code.name):
+                    writer.renamed[node.name] = code.name
+                    return
             draft.done(code, node)
         writer.assign([name], draft, [tokens], [slot])
         if slot is None:
             slots = {writer.analysis.slot_of(s, v) for s, v in zip(writer.block.strands, values, strict=True)}
             writer.hold(name, {found for found in slots if found is not None})
+
+    def _is_alias(self, step: Step, source: str) -> bool:
+        """Whether the name only stands for another variable, by an `if` that vanished.
+
+        Both are bound once, so that the other variable can be read instead.
+        """
+        analysis = self.writer.analysis
+        operands = [n.value for n in step.nodes if isinstance(n, Bind)]
+        chosen = all(
+            isinstance(o, Use) and o.id in analysis.aliases.get(s.definition.id, {})
+            for s, o in zip(self.writer.block.strands, operands, strict=False)
+        )
+        assert isinstance(step.first, Bind)
+        counts = analysis.bind_counts
+        return chosen and counts[step.first.name] == 1 and counts[source] == 1
 
     def _bind_static(self, step: Step, name: str, tokens: Sequence[object]) -> None:
         writer = self.writer
@@ -303,16 +322,26 @@ class BodyWriter:
         slot = writer.analysis.slots[step][0]
         distribution = self.reader.distribution([n.distribution for n in nodes], strands)
         types = [n.output.type for n in nodes]
-        if len({t.rank for t in types}) > 1:
-            raise CannotMerge("a sample of different ranks")
-        shape = tuple(
-            writer.terms.express(list(column), strands, "size")
-            for column in zip(*(t.shape for t in types), strict=True)
-        )
-        type_ = TensorType(dtype=types[0].dtype, shape=shape)
+        like: str | None = None
+        try:
+            columns = zip(*(t.shape for t in types), strict=True)
+            shape = tuple(writer.terms.express(list(column), strands, "size") for column in columns)
+            type_: TensorType | None = TensorType(dtype=types[0].dtype, shape=shape)
+        except CannotMerge:
+            like = self._like(types, strands)
+            type_ = self.reader.type(types, strands)
         draft = Draft(effect=True)
-        draft.done(Draw(name=nodes[0].name, distribution=distribution, type=type_), nodes[0])
+        draw = Draw(name=nodes[0].name, distribution=distribution, like=like, type=type_)
+        draft.done(draw, nodes[0])
         writer.assign([writer.local(nodes[0].name)], draft, [writer.slot_values(slot)], [slot])
+
+    def _like(self, types: list[TensorType], strands: list[Strand]) -> str:
+        """An input that has the shape of a draw in all strands."""
+        for name in self.writer.analysis.inputs:
+            found = [next((i.tensor for i in s.definition.inputs if i.name == name), None) for s in strands]
+            if all(t is not None and t.type.sizes == d.sizes for t, d in zip(found, types, strict=True)):
+                return self.writer.local(name)
+        raise CannotMerge("a draw whose shape is not that of an input")
 
     def _update(self, step: Step) -> None:
         writer, node = self.writer, step.first
@@ -332,19 +361,21 @@ class BodyWriter:
         name = writer.local(node.name)
         draft = Draft()
         edits = {n.edit for n in step.nodes if isinstance(n, ListNode)}
-        if len(edits) > 1:
+        emptied = {n.edit for n in step.nodes if isinstance(n, ListNode) and (n.items or n.edit != "new")}
+        edit = emptied.pop() if len(emptied) == 1 else node.edit
+        if len(edits) > 1 and edit != "pop":
             raise CannotMerge(f"the list {name} is made in different ways")
-        codes = [] if node.edit == "pop" else self.reader.arguments(step, draft)
+        codes = [] if edit == "pop" else self.reader.arguments(step, draft)
         writer.flush_readers([name])
         writer.trace.events += draft.events
         tokens = [
             tuple(writer.analysis.token(s, item) for item in n.items) if isinstance(n, ListNode) else None
             for n, s in zip(step.nodes, writer.block.strands, strict=True)
         ]
-        writer.trace.events.append(Edit(name, node.edit, tokens))
+        writer.trace.events.append(Edit(name, edit, tokens))
         writer.solid.add(name)
         place = {"origin": node.origin, "at": node.at}
-        match node.edit:
+        match edit:
             case "new":
                 if len({len(n.items) for n in step.nodes if isinstance(n, ListNode)}) > 1:
                     raise CannotMerge(f"the list {name} has different lengths")
@@ -493,8 +524,8 @@ class BodyWriter:
         writer.flush_all()
         pairs = [(n, s) for n, s in zip(loop.nodes, writer.block.strands, strict=True) if n is not None]
         tensors = _tensor_targets(loop)
-        names = tuple(writer.local(t) for t in loop.first.targets if t not in tensors)
-        iterable = terms.express([n.iterable for n, _ in pairs], [s for _, s in pairs], "items")
+        names = tuple(t for t in loop.first.targets if t not in tensors) or ("_",)
+        iterable = terms.plain([n.iterable for n, _ in pairs], [s for _, s in pairs], "items")
         rounds = {(s.definition.id, s.chain): len(n.rounds) for n, s in pairs}
         frame = Frame(loop.body.strands[0].chain[-1][0], names, rounds)
         opened = OpenLoop(loop, frame)
@@ -510,7 +541,7 @@ class BodyWriter:
         writer.position = loop.end
         writer.flush_all()
         self._outside(saved)
-        terms.frames.pop()
+        terms.close(frame)
         writer.loops.pop()
         writer.position = loop.end
         writer.holds = _joined([before, writer.holds])
@@ -528,6 +559,8 @@ class BodyWriter:
         used = frame.used | frame.used_static
         columns = tuple(column for column in frame.columns if column.name in used)
         first = loop.first
+        walked = bool(opened.layers or opened.tensors)
+        writer.terms.mark(iterable, walked and not frame.used & set(frame.targets))
         writer.statements.append(
             LoopPlan(
                 targets=frame.targets,
@@ -682,7 +715,7 @@ def write_body(
     """The statements of a method, checked in every elaboration. Raises CannotMerge."""
     protected: set[Slot] = set()
     for _ in range(ATTEMPTS):
-        terms.frames, terms.forks, terms.used = [], [], set()
+        terms.frames, terms.forks, terms.used, terms.used_sizes = [], [], set(), set()
         writer = Writer(analysis, terms, reserved, protected, block)
         for name, slot in analysis.inputs.items():
             local = writer.local(name)

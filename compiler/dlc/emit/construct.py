@@ -78,10 +78,20 @@ class Constructor:
                 key = _group_key(entry[1])
                 groups.setdefault(key, []).append((place, entry))
                 order.setdefault(key, entry[0])
+        for place in places:
+            self._untaken(place, groups)
         made: list[Construction] = []
         for key in sorted(groups, key=lambda k: order[k]):
             made += self._group(groups[key], places)
         return tuple(made)
+
+    def _untaken(self, place: Place, groups: dict[tuple[str, object], list[tuple[Place, Entry]]]) -> None:
+        """Loops and `if`s that make something elsewhere and nothing here belong to their group, too."""
+        for node in place.region:
+            if isinstance(node, For | Branch):
+                group = groups.get(_group_key(node))
+                if group and all(other is not place for other, _ in group):
+                    group.append((place, (_start(node.at, ""), node, [])))
 
     # ------------------------------------------------------------ where things are declared
 
@@ -202,12 +212,11 @@ class Constructor:
             for declared in entry[2]:
                 by_round.setdefault(declared.index[depth] if isinstance(declared, Layer) else 0, []).append(declared)
             for i, step in enumerate(loop.rounds):
-                scopes = strand.scopes | {v.scope for v in step.variables.values()}
-                inner = Strand(strand.definition, (*strand.chain, (number, i)), scopes, strand)
+                inner = strand.round(number, i, step)
                 rounds.append(Place(inner, step.body, by_round.get(i, [])))
         self.terms.frames.append(frame)
         body = self._walk(rounds)
-        self.terms.frames.pop()
+        self.terms.close(frame)
         if not body:
             return ()
         used = frame.used | frame.used_static

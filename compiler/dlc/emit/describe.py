@@ -214,7 +214,7 @@ def code(value: Code) -> str:
             return f"{target}{index}{called}({', '.join(_named(args))}{static})"
         case Draw(distribution=distribution, type=type_):
             shape = ", ".join(expression(size) for size in type_.shape) if type_ else ""
-            return f"draw {_distribution(distribution)}[{shape}]"
+            return f"draw {_distribution(distribution)}[{value.like or shape}]"
         case ListItem(name=name, position=place):
             return f"{name}[{expression(place)}]"
         case Result(call=call, field=field, position=place):

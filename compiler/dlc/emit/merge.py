@@ -8,8 +8,8 @@ sides agree vanishes; rounds of a `For` become strands of one loop body.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from dlc.ir import (
@@ -21,7 +21,8 @@ from dlc.ir import (
     List,
     Node,
     Operand,
-    Region,
+    Ref,
+    Round,
     Sample,
     Scan,
     Update,
@@ -45,6 +46,13 @@ class Strand:
     chain: tuple[tuple[int, int], ...] = ()
     scopes: frozenset[str] = frozenset()
     parent: Strand | None = None
+    variables: Mapping[str, Ref] = field(default_factory=dict)
+
+    def round(self, loop: int, number: int, step: Round) -> Strand:
+        """The strand of one round of a loop in this one."""
+        scopes = self.scopes | {variable.scope for variable in step.variables.values()}
+        variables = {**self.variables, **step.variables}
+        return Strand(self.definition, (*self.chain, (loop, number)), scopes, self, variables)
 
 
 @dataclass(eq=False, slots=True)
@@ -175,9 +183,7 @@ class Merger:
                 continue
             for position, step in enumerate(node.rounds):
                 children[-1].append(len(strands))
-                scopes = strand.scopes | {v.scope for v in step.variables.values()}
-                chain = (*strand.chain, (number, position))
-                strands.append(Strand(strand.definition, chain, scopes, strand))
+                strands.append(strand.round(number, position, step))
                 bodies.append(deque(step.body))
         if not strands:
             return
@@ -193,7 +199,7 @@ class Merger:
         for strand, node in zip(block.strands, nodes, strict=True):
             children.append(len(strands) if isinstance(node, Scan) else None)
             if isinstance(node, Scan):
-                strands.append(Strand(strand.definition, strand.chain, strand.scopes, strand))
+                strands.append(replace(strand, parent=strand))
                 bodies.append(deque(node.body))
         body = Block(strands)
         self._fill(body, bodies, tail=False)

@@ -24,9 +24,12 @@ SIZE_NAMES: dict[str, tuple[str, ...]] = {
     "S": ("source", "source_length"),
     "T": ("time", "length"),
     "V": ("vocab", "value_dim"),
-    "W": ("width", "columns"),
+    "W": ("width", "image_width"),
     "Z": ("latent",),
 }
+
+SIZE_WORDS = frozenset(name for names in SIZE_NAMES.values() for name in names)
+"""All names of sizes: as the name of a table they get `in_`."""
 
 PLAIN_VALUES = ("h", "y", "z", "u", "v", "w")
 """Names for intermediate values that have none, in order of preference."""
@@ -51,8 +54,6 @@ def size_names(sizes: Iterable[str], taken: Collection[str]) -> dict[str, str]:
             candidates.insert(0, "heads")
         if size == "V" and "K" in sizes:
             candidates.insert(0, "value_dim")
-        if size == "W" and "H" not in sizes:
-            candidates.append("columns")
         candidates += [size.lower(), f"in_{size.lower()}", f"{size.lower()}_size"]
         names[size] = unused(candidates, used)
         used.add(names[size])

@@ -118,10 +118,14 @@ class LayerCall(Code):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draw(Code):
-    """A random draw of `shape` (in `type`) from `distribution`. `name` is the sample's name."""
+    """A random draw of `shape` (in `type`) from `distribution`. `name` is the sample's name.
+
+    Where the shape is that of an input of any rank, `like` names it, and `type` is documentation only.
+    """
 
     name: str
     distribution: Distribution
+    like: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

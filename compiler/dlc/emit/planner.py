@@ -164,6 +164,7 @@ class Planner:
         return UnitBuilder(
             name=name,
             definitions=definitions,
+            is_model=any(self._is_model(definition) for definition in definitions),
             instances=instances,
             registry=registry,
             reserved=self.reserved,

@@ -90,6 +90,8 @@ class Reader:
         raise CannotMerge("an operand is made in different places")
 
     def _place(self, name: str) -> Place:
+        if name in self.writer.renamed:
+            return Place(self.writer.renamed[name])
         base, _, field = name.partition(".")
         base = self.writer.local(base)
         if not field:

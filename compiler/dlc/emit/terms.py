@@ -8,17 +8,25 @@ values become a condition, a table beside the loop, or a new argument of the uni
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import operator
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from dlc.dims import Dim, to_tree
 from dlc.emit.merge import CannotMerge, Strand
-from dlc.emit.naming import unused
+from dlc.emit.naming import SIZE_WORDS, unused
 from dlc.emit.plan import Argument, Column
 from dlc.ir import Const, Definition, Expr, Operation, Ref, Value
 
 Skeleton = tuple[object, ...]
+ARITHMETIC: Mapping[str, Callable[[Any, Any], Any]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "//": operator.floordiv,
+    "%": operator.mod,
+}
 LAZY = frozenset(("range", "enumerate", "zip", "reversed"))
 """Iterables stay as written, even over numbers: `range(3)`, not `(0, 1, 2)`."""
 
@@ -133,6 +141,7 @@ class Terms:
     frames: list[Frame] = field(default_factory=list)
     forks: list[Sides] = field(default_factory=list)
     used: set[str] = field(default_factory=set)
+    used_sizes: set[str] = field(default_factory=set)
 
     # ------------------------------------------------------------ entry points
 
@@ -144,10 +153,14 @@ class Terms:
         static_only: bool = False,
     ) -> Expr:
         """One expression for all strands; marks what it uses."""
-        result = self._any([self.localise(e, s) for e, s in zip(exprs, strands, strict=True)], strands, hint)
-        result = self._symbolic(result, strands)
-        self._mark(result, static_only)
+        result = self.plain(exprs, strands, hint)
+        self.mark(result, static_only)
         return result
+
+    def plain(self, exprs: Sequence[Expr], strands: Sequence[Strand], hint: str = "value") -> Expr:
+        """Like `express`, without marking what it uses."""
+        local = pruned([self.localise(e, s) for e, s in zip(exprs, strands, strict=True)])
+        return self._symbolic(self._any(local, strands, hint), strands)
 
     def describe(self, exprs: Sequence[Expr], strands: Sequence[Strand]) -> Expr:
         """Like `express`, for documentation: uses nothing, and may stay unknown (None)."""
@@ -205,18 +218,20 @@ class Terms:
             return Ref(name=name, value=ref.value, scope=self.unit.scope)
         return Const(value=ref.value)
 
-    def _mark(self, expr: Expr, static_only: bool) -> None:
+    def mark(self, expr: Expr, static_only: bool) -> None:
         match expr:
             case Operation():
                 for argument in expr.args:
-                    self._mark(argument, static_only)
+                    self.mark(argument, static_only)
             case Ref(scope="local"):
                 for frame in reversed(self.frames):
                     if expr.name in frame.names():
                         (frame.used_static if static_only else frame.used).add(expr.name)
                         return
-                self.used.add(expr.name)
-                if self.unit.kind == "fn" and expr.name not in (self.axes or {}):
+                if expr.name in (self.axes or {}):
+                    self.used_sizes.add(expr.name)
+                elif self.unit.kind == "fn":
+                    self.used.add(expr.name)
                     self.unit.need(expr.name)
             case Ref(scope="self" | "config"):
                 self.used.add(expr.name)
@@ -232,17 +247,46 @@ class Terms:
             found = self._axis([expr.value for expr in local], strands)
             if found is not None:
                 return found
-        chosen = self._by_condition(local, strands)
+        chosen = self._by_value(local, strands) or self._by_condition(local, strands)
         if chosen is not None:
             return chosen
         first = local[0]
         if isinstance(first, Operation) and all(
             isinstance(e, Operation) and e.op == first.op and len(e.args) == len(first.args) for e in local
-        ):
+        ) and _differing(local) == 1:
             columns = zip(*(e.args for e in local if isinstance(e, Operation)), strict=True)
             args = [self._any(list(column), strands, hint) for column in columns]
             return Operation(op=first.op, args=tuple(args), value=first.value)
         return self._vary([expr.value for expr in local], strands, hint)
+
+    def _by_value(self, local: list[Expr], strands: Sequence[Strand]) -> Expr | None:
+        """The expression of some strands that also gives the values of all others: `ratio * channels`
+        where the rest, in which `ratio` is 1, says `channels`."""
+        shapes = {skeleton(expr): expr for expr in local if not isinstance(expr, Const)}
+        if len(shapes) > 4:
+            return None
+        for candidate in shapes.values():
+            names = named_values(candidate)
+            if all(
+                same(evaluated(candidate, {key: self._value_of(key, strand) for key in names}), expr.value)
+                for expr, strand in zip(local, strands, strict=True)
+            ):
+                return candidate
+        return None
+
+    def _value_of(self, key: tuple[str, str], strand: Strand) -> Value:
+        """The value of a name of the unit in another strand, `...` where it has none."""
+        name, scope = key
+        if scope == "local" and name in strand.variables:
+            return strand.variables[name].value
+        for names, table in (
+            (self.unit.parameters, strand.definition.statics),
+            (self.unit.sizes, strand.definition.sizes),
+        ):
+            for source, python in names.items():
+                if python == name and source in table:
+                    return table[source].value
+        return ...
 
     def _by_condition(self, local: list[Expr], strands: Sequence[Strand]) -> Expr | None:
         """`a if condition else b`, with a condition that an `if` around or before has decided."""
@@ -303,14 +347,23 @@ class Terms:
         source: Expr | None = None
         if any(not same(row, rows[0]) for row in rows[1:]):
             frames, self.frames = self.frames, self.frames[: level - 1]
-            outer = self._any([Const(value=row) for row in rows], list(parents.values()), f"{hint}s")
-            self._mark(outer, False)
-            self.frames, source = frames, outer
-        name = unused([hint, f"{hint}_value"], {*self.taken, *self._locals()})
+            exprs: list[Expr] = [Const(value=row) for row in rows]
+            source = self._any(exprs, list(parents.values()), f"{hint}_table")
+            self.frames = frames
+        inner = [f"in_{hint}"] if hint in SIZE_WORDS else []
+        name = unused([hint, *inner, f"{hint}_value"], {*self.taken, *self._locals()})
         values = tuple(Const(value=item) for item in rows[0])
         frame.columns.append(Column(name=name, values=values, table=source))
         frame.tables.append((tuple(rows), name))
         return Ref(name=name, value=value, scope="local")
+
+    def close(self, frame: Frame) -> None:
+        """Mark what the tables of a loop use, once it is known how the loop uses them."""
+        assert self.frames[-1] is frame
+        self.frames.pop()
+        for column in frame.columns:
+            if column.table is not None and column.name in frame.used | frame.used_static:
+                self.mark(column.table, column.name not in frame.used)
 
     def _locals(self) -> set[str]:
         names = set(self.unit.taken)
@@ -409,12 +462,75 @@ def _agreed(local: list[Expr]) -> Expr | None:
     return Const(value=value) if all(same(expr.value, value) for expr in local) else None
 
 
+def _differing(local: list[Expr]) -> int:
+    """In how many places expressions of one form differ."""
+    if _agreed(local) is not None:
+        return 0
+    first = local[0]
+    others = [e for e in local if isinstance(e, Operation) and isinstance(first, Operation)
+              and e.op == first.op and len(e.args) == len(first.args)]
+    if len(others) < len(local):
+        return 1
+    return sum(_differing(list(column)) for column in zip(*(e.args for e in others), strict=True))
+
+
+def pruned(local: list[Expr]) -> list[Expr]:
+    """Without compile-time `if`s that turn out the same way in all strands."""
+    first = local[0]
+    if not isinstance(first, Operation):
+        return local
+    others = [e for e in local if isinstance(e, Operation) and e.op == first.op and len(e.args) == len(first.args)]
+    if len(others) < len(local):
+        return local
+    if first.op == "if" and len({bool(e.args[0].value) for e in others}) == 1:
+        return pruned([e.args[1 if first.args[0].value else 2] for e in others])
+    columns = [pruned(list(column)) for column in zip(*(e.args for e in others), strict=True)]
+    rows = list(zip(*columns, strict=True))
+    if all(new is old for e, row in zip(others, rows, strict=True) for new, old in zip(row, e.args, strict=True)):
+        return local
+    return [simplified(e.op, row, e.value) for e, row in zip(others, rows, strict=True)]
+
+
+def named_values(expr: Expr) -> dict[tuple[str, str], Value]:
+    """The values of an expression's references, by name and scope."""
+    match expr:
+        case Ref():
+            return {(expr.name, expr.scope): expr.value}
+        case Operation():
+            found: dict[tuple[str, str], Value] = {}
+            for argument in expr.args:
+                found.update(named_values(argument))
+            return found
+    return {}
+
+
+def evaluated(expr: Expr, values: dict[tuple[str, str], Value]) -> Value:
+    """The value of an expression under other values of its names; `...` where it has none."""
+    match expr:
+        case Const(value=value):
+            return value
+        case Ref():
+            return values.get((expr.name, expr.scope), ...)
+        case Operation(op=op, args=(left, right)) if op in ARITHMETIC:
+            pair = evaluated(left, values), evaluated(right, values)
+            if not all(isinstance(side, int | float) and not isinstance(side, bool) for side in pair):
+                return ...
+            try:
+                return ARITHMETIC[op](*pair)
+            except (ArithmeticError, ValueError):
+                return ...
+    return ...
+
+
 def simplified(op: str, args: tuple[Expr, ...], value: Value) -> Expr:
     """The operation, without a factor 1 and without an exponent 1 (of integers)."""
     if op == "*" and isinstance(value, int | Dim):
         for one, other in ((args[0], args[1]), (args[1], args[0])):
             if isinstance(one, Const) and same(one.value, 1):
                 return other
+    if op in ("+", "-") and len(args) == 2 and isinstance(value, int | Dim) and same(args[1].value, 0):
+        if isinstance(args[1], Const):
+            return args[0]
     return Operation(op=op, args=args, value=value)
 
 

@@ -110,8 +110,7 @@ def check(trace: Trace, strand: int, names: Names) -> bool:
                 token = tokens[strand]
                 names[name] = SPOILT if token is None else token
             case Edit(name=name, tokens=contents):
-                items = contents[strand]
-                names[name] = SPOILT if items is None else ("list", *items)
+                names[name] = _edited(event, contents[strand], names.get(name))
             case ReadItem():
                 _read_item(event, strand, names)
             case Rounds(children=children, body=body):
@@ -126,6 +125,17 @@ def check(trace: Trace, strand: int, names: Names) -> bool:
             case Stop():
                 return True
     return False
+
+
+def _edited(event: Edit, items: tuple[Token, ...] | None, old: Token) -> Token:
+    """The list after an edit, which must be what the text says."""
+    if items is None:
+        return SPOILT
+    before = old[1:] if isinstance(old, tuple) and old[:1] == ("list",) else None
+    expected = {"append": items[:-1], "pop": before[:-1] if before else None}.get(event.edit, before)
+    if (event.edit == "append" and before != expected) or (event.edit == "pop" and items != expected):
+        raise Misread(event.name, None)
+    return ("list", *items)
 
 
 def _read(event: Read, strand: int, names: Names) -> None:

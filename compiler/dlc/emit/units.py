@@ -16,7 +16,7 @@ from dlc.emit.construct import Constructor
 from dlc.emit.merge import CannotMerge, Merger, Strand
 from dlc.emit.naming import safe, size_names, unused
 from dlc.emit.plan import Assertion, MethodPlan, ReadSizes, Statement, TensorArgument, Unit
-from dlc.emit.terms import Source, Terms, UnitTerms
+from dlc.emit.terms import Source, Terms, UnitTerms, skeleton
 from dlc.ir import (
     Bind,
     Call,
@@ -44,6 +44,7 @@ class UnitBuilder:
 
     name: str
     definitions: Sequence[Definition]
+    is_model: bool
     instances: dict[str, int]
     registry: Registry
     reserved: frozenset[str]
@@ -69,7 +70,7 @@ class UnitBuilder:
         sources = terms.ordered()
         unit = Unit(
             name=self.name,
-            kind=first.kind,
+            kind=terms.kind,
             doc=first.doc,
             arguments=tuple(source.argument for source in sources),
             construction=construction,
@@ -94,7 +95,7 @@ class UnitBuilder:
         parameters: dict[str, str] = {}
         for name in dict.fromkeys(name for d in self.definitions for name in d.statics):
             mangled = safe(name, self.reserved)
-            if kind == "block":
+            if kind == "block" or (kind == "net" and not self.is_model):
                 mangled = unused([mangled, f"{mangled}_size", f"{mangled}_value"], taken)
                 mangled = safe_attribute(mangled, self.reserved_attributes)
             parameters[name] = mangled
@@ -106,8 +107,11 @@ class UnitBuilder:
         taken |= set(names.values())
         for name in sizes:
             if name not in names:
-                names[name] = unused([f"{name.lower().replace('.', '_')}_size"], taken)
+                short = name.lower().replace(".", "" if name[:1].isupper() else "_size")
+                names[name] = unused([short], taken)
                 taken.add(names[name])
+        if kind == "net" and not self.is_model:
+            kind = "block"
         return UnitTerms(kind, self.definitions, parameters, {n: names[n] for n in sizes}, taken)
 
     def _text_names(self) -> set[str]:
@@ -205,9 +209,9 @@ class UnitBuilder:
         self, found: Iterable[Assertion], terms: Terms, first: Definition
     ) -> tuple[Assertion, ...]:
         """Conditions on sizes at the entry of a method, each once."""
-        made: dict[str, Assertion] = {}
+        made: dict[object, Assertion] = {}
         for assertion in found:
-            made.setdefault(assertion.message, assertion)
+            made.setdefault(skeleton(assertion.condition), assertion)
         return tuple(
             Assertion(
                 condition=assertion.condition,
@@ -225,7 +229,7 @@ class UnitBuilder:
             name = match[1]
             python = terms.unit.sizes.get(name)
             if python is not None and python in (terms.axes or {}):
-                terms.used.add(python)
+                terms.used_sizes.add(python)
                 return "{" + python + "}"
             for table in (first.statics, first.sizes):
                 if name in table:
@@ -274,7 +278,7 @@ def _read_sizes(
     """`batch, time, _ = x.shape` for the sizes that the method uses."""
     wanted: dict[str, dict[int, str]] = {}
     for name, (source, axis) in axes.items():
-        if name in terms.used:
+        if name in terms.used_sizes:
             wanted.setdefault(source, {})[axis] = name
     made: list[Statement] = []
     first = definitions[0]

@@ -105,6 +105,7 @@ class Writer:
     fresh: set[str] = field(default_factory=set)
     outer: set[str] = field(default_factory=set)
     position: int = 0
+    renamed: dict[str, str] = field(default_factory=dict)
     finals: dict[Slot, str | None] = field(default_factory=dict)
 
     # ------------------------------------------------------------ names
@@ -152,9 +153,9 @@ class Writer:
     def temporary(self, slot: Slot | None, draft: Draft) -> str:
         """A readable name for a value that the text leaves unnamed."""
         wanted: list[str | None] = [self.final_name(slot)] if slot is not None else []
-        first = next((e for e in draft.events if isinstance(e, Read)), None)
-        if first is not None and first.place is None:
-            wanted.append(first.name)
+        if len(draft.variables) == 1:
+            wanted += draft.variables
+        wanted.append("x")
         for name in wanted:
             if name is not None:
                 chosen = self.local(name)
@@ -162,7 +163,7 @@ class Writer:
                     return chosen
         for name in PLAIN_VALUES:
             chosen = self.local(name)
-            if name not in self.analysis.names and self.usable(chosen):
+            if self.usable(chosen) and (name not in self.analysis.names or chosen in self.holds):
                 return chosen
         return self.unique(PLAIN_VALUES[0])
 
