@@ -16,8 +16,8 @@ NONE: frozenset[str] = frozenset()
 REQUIRED: Mapping[str, tuple[str, ...]] = {
     "reshape": ("shape",), "rearrange": ("pattern",), "repeat": ("pattern",), "einsum": ("equation",),
     "broadcast": ("shape",), "concat": ("axis",), "split": ("sizes",), "index": ("subscripts",),
-    "flip": ("axis",), "pad": ("pads",), "one_hot": ("size",), "full": ("shape",), "cast": ("dtype",), "top_k": ("k",),
-    "linspace": ("start", "stop", "count"),
+    "flip": ("axis",), "pad": ("pads",), "one_hot": ("size",), "full": ("shape",), "cast": ("dtype",),
+    "top_k": ("k",), "linspace": ("start", "stop", "count"),
 }  # fmt: skip
 """Attributes without which a primitive means nothing."""
 
@@ -155,9 +155,7 @@ class _Body:
             self.paths[operand.path] = weight_exists(self.program, self.definition, operand.path)
         if not self.paths[operand.path]:
             self.fail(f"there is no parameter or state {'.'.join(operand.path)}")
-        if operand.id not in self.types:
-            self.types[operand.id] = None
-        return self.types[operand.id]
+        return self.types.setdefault(operand.id, None)
 
     def same(self, expected: ir.TensorType, actual: ir.TensorType | None, what: str) -> None:
         """Two types are equal by value, given what the program requires of its sizes."""
