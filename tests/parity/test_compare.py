@@ -40,8 +40,15 @@ def test_zero_tensors_are_judged_by_the_terms_that_cancelled() -> None:
     rounding = 1e-16 * ONE
     assert judge(rounding, -2e-17 * ONE).ok
     assert judge(rounding, np.zeros((3, 4))).ok
-    assert not judge(1e-13 * ONE, np.zeros((3, 4))).ok
-    assert not judge(rounding, np.zeros((3, 4)), NOISE * 1e-6).ok
+    assert not judge(1e-9 * ONE, np.zeros((3, 4))).ok
+    assert not judge(rounding, np.zeros((3, 4)), NOISE * 1e-7).ok
+    assert judge(rounding, np.zeros((3, 4))).zero
+
+
+def test_zero_tensors_in_float32() -> None:
+    zeros = np.zeros((3, 4))
+    assert judge((5e-6 * ONE).astype(np.float32), zeros, dtype="float32").ok
+    assert not judge((2e-5 * ONE).astype(np.float32), zeros, dtype="float32").ok
 
 
 def test_what_cannot_be_rounded_must_be_exact() -> None:
@@ -93,9 +100,9 @@ def test_float32_is_judged_by_its_noise() -> None:
 
 
 def test_one_element_far_off_fails() -> None:
-    expected = np.zeros(10_000)
+    expected = np.ones(10_000)
     found = expected.copy()
-    found[7] = 1e-6 * 40
+    found[7] += 1e-6 * 40
     sigma = np.full(10_000, 1e-6)
     result = judge(found.astype(np.float32), expected, sigma, "float32")
     assert result.rms is not None

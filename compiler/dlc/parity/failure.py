@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 
-class SampleMismatch(Exception):
+class SampleMismatch(Exception):  # noqa: N818 - it names what happened
     """The generated code draws other random numbers than the specification."""
 
 

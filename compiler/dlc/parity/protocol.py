@@ -149,7 +149,8 @@ class Worker:
         """Starts the process and waits until the framework is imported."""
         if self._process is not None:
             return
-        self._log = Path(self._folder.name, "log").open("w+", encoding="utf-8", errors="replace")
+        log = Path(self._folder.name, "log")
+        self._log = log.open("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 - see stop()
         self._replies = queue.Queue()
         self._process = subprocess.Popen(
             [sys.executable, "-m", self.runner],
@@ -166,6 +167,7 @@ class Worker:
         self.describe = reply["describe"]
         devices = {normal_device(str(name)) for name in self.describe.get("devices", ["cpu"])}
         if self.device not in devices:
+            self.stop()
             message = f"{self.target} finds no {self.device} device here"
             raise TargetError(self.label, message, kind="device")
 

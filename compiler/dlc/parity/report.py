@@ -206,6 +206,7 @@ def cell_json(comparison: Comparison) -> dict[str, Any]:
         "noise_rms": comparison.rms,
         "noise_element": comparison.element,
         "units_in_last_place": comparison.units,
+        "zero": comparison.zero,
         "problem": comparison.problem,
     }
 
