@@ -35,6 +35,8 @@ class BodyPrinter:
         self.writer = writer
         self.code = CodePrinter(scope)
         self.buffers = buffers
+        for argument in scope.method.inputs if scope.method else ():
+            self.code.types[argument.name] = argument.type
         self.used = assigned(scope.method.body) if scope.method else set()
 
     def statements(self, body: Sequence[plan.Statement]) -> None:
@@ -79,6 +81,10 @@ class BodyPrinter:
 
     def assign(self, statement: plan.Assign) -> None:
         name = statement.targets[0]
+        for target in statement.targets:
+            self.code.types.pop(target, None)
+        if statement.value.type is not None and len(statement.targets) == 1:
+            self.code.types[name] = statement.value.type
         if is_constant(statement.value):
             if name in self.buffers:
                 self.code.constants[name] = Text(f"self.{name}")
@@ -157,7 +163,8 @@ class BodyPrinter:
         for source in statement.sources:
             names.append(source.inside)
             if source.value is None:
-                slices.append(call("range", self.scope.text(statement.length)))
+                length = self.scope.text(statement.length)
+                slices.append(call("torch.arange", length, device=self.scope.device))
             else:
                 value = self.code.operand(source.value).text
                 slices.append(method(value, "unbind", literal(statement.axis)))
@@ -259,6 +266,10 @@ def loop_header(
     counter = counts_from_zero(iterable, targets, bound)
     if counter and len(sources) == 1:
         return f"for {counter}, {sources[0][0]} in enumerate({sources[0][1]})"
+    if counter and sources:
+        names = ", ".join(name for name, _ in sources)
+        together = call("zip", *(text for _, text in sources), strict="True")
+        return f"for {counter}, ({names}) in enumerate({together})"
     columns = [(name, text) for name, text in sources]
     if bound or not sources:
         columns.insert(0, iterable_text(targets, skipped, iterable, scope))

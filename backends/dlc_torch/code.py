@@ -24,6 +24,8 @@ class CodePrinter:
     def __init__(self, scope: Scope) -> None:
         self.scope = scope
         self.constants: dict[str, Text] = {}
+        self.types: dict[str, TensorType] = {}
+        """The types of variables, where the plan tells them."""
         self.in_constant = False
 
     def __call__(self, code: plan.Code) -> Text:
@@ -83,11 +85,15 @@ class CodePrinter:
                 return Operand(text, inner.type, transposed)
         if isinstance(code, plan.WeightRead) and code.type is None:
             return Operand(text, weight_type(code, self.scope))
-        if code.type is None:
+        type_ = code.type
+        if type_ is None and isinstance(code, plan.Variable) and code.field is None:
+            type_ = self.types.get(code.name)
+        dtype = "float" if type_ is None else type_.dtype
+        if not self.in_constant and self.is_constant(code) and dtype in ("float", "int"):
+            text = method(text, "to", self.scope.dtype(dtype))
+        if type_ is None:
             return Operand(text, None, is_list=isinstance(code, plan.Variable | plan.Sequence))
-        if not self.in_constant and self.is_constant(code) and code.type.dtype in ("float", "int"):
-            text = method(text, "to", self.scope.dtype(code.type.dtype))
-        return Operand(text, code.type, transposed)
+        return Operand(text, type_, transposed)
 
     def is_constant(self, code: plan.Code) -> bool:
         """Whether the value is a float64 table as it stands (a buffer has the model's dtype)."""
@@ -128,10 +134,9 @@ class CodePrinter:
                 named[argument.name] = self.scope.text(expr)
         if code.training:
             named["training"] = self.scope.training
-        if self.scope.file.needs_placement(unit):
-            if self.scope.file.needs_dtype(unit):
-                dtype = Text("torch.float64") if code.constant else self.scope.dtype("float")
-                named["dtype"] = dtype
+        if self.scope.file.needs_dtype(unit):
+            named["dtype"] = Text("torch.float64") if code.constant else self.scope.dtype("float")
+        if self.scope.file.needs_device(unit):
             named["device"] = Text(self.scope.device or "None")
         return call(code.name, *positional, **named)
 

@@ -146,5 +146,13 @@ def iterable_text(
     match iterable:
         case Operation(op="enumerate", args=(inner,)) if len(targets) == 2 and targets[0] in skipped:
             return ("_" if targets[1] in skipped else targets[1]), scope.text(inner)
+        case Operation(op="reversed", args=(Operation(op="enumerate", args=(inner,)),)) if (
+            len(targets) == 2 and targets[0] in skipped
+        ):
+            return ("_" if targets[1] in skipped else targets[1]), call("reversed", scope.text(inner))
+        case Operation(op="reversed", args=(Operation(op="enumerate", args=(inner,)),)) if (
+            len(targets) == 2 and targets[1] in skipped
+        ):
+            return targets[0], call("reversed", call("range", call("len", scope.text(inner))))
     names = ", ".join("_" if target in skipped else target for target in targets)
     return names, scope.text(iterable)

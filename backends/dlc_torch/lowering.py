@@ -168,6 +168,18 @@ def balanced(code: str) -> bool:
     return True
 
 
+def top_level(code: str) -> list[str]:
+    """The arguments of a call: the text between commas that are in no bracket."""
+    parts, depth = [""], 0
+    for character in code:
+        depth += (character in "([{") - (character in ")]}")
+        if character == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return parts
+
+
 def shape_of(around: Surroundings, sizes: Sequence[Expr]) -> Text:
     """A shape as a tuple."""
     return tuple_of(around.text(size) for size in sizes)

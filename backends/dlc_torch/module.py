@@ -19,7 +19,7 @@ from dlc_torch.code import CodePrinter
 from dlc_torch.construction import ConstructionPrinter
 from dlc_torch.helpers import HELPERS
 from dlc_torch.locals import reads_local
-from dlc_torch.scope import FileState, Scope, attribute
+from dlc_torch.scope import FileState, Scope, attribute, subcodes
 from dlc_torch.starts import write_starts
 
 LOAD = '''\
@@ -154,15 +154,21 @@ class ModulePrinter:
             write_starts(unit.construction, scope, writer)
 
     def keep(self, writer: FileWriter, scope: Scope, buffers: dict[str, plan.Assign]) -> None:
-        """Constants become buffers that are not saved, in the model's dtype."""
+        """Constants become buffers that are not saved, in the model's dtype.
+
+        One that others are made from is first a variable, for those start from its float64 values.
+        """
         printer = CodePrinter(scope)
         for name, statement in buffers.items():
             assert statement.value.type is not None
             value = printer(statement.value)
+            if any(name in variables(other.value) for other in buffers.values()):
+                writer.statement(f"{name} = {value}")
+                value = Text(name)
+            printer.constants[name] = Text(name)
             if statement.value.type.dtype == "float":
                 value = Text(f"{value.atom}.to(torch.get_default_dtype())")
             writer.statement(f'self.register_buffer("{name}", {value}, persistent=False)')
-            printer.constants[name] = Text(f"self.{name}")
 
     def reads(self, unit: plan.Unit, buffers: frozenset[str]) -> set[str]:
         """The constructor arguments that methods read."""
@@ -181,7 +187,7 @@ class ModulePrinter:
         parameters = ["self", *tensors(self.state.inputs(unit, method))]
         with writer.definition(method.name, parameters, returns(unit, method)):
             if unit is self.plan.model:
-                writer.docstring(method_doc(method))
+                writer.documentation(method_doc(method))
             scope = Scope(self.state, unit, method)
             write_body(scope, writer, buffers)
 
@@ -191,8 +197,9 @@ class ModulePrinter:
         statics = [f"{a.name}: {a.annotation}" for a in unit.arguments]
         if method.training:
             statics.append("training: bool")
-        if self.state.needs_placement(unit):
-            statics += ["dtype: torch.dtype"] if self.state.needs_dtype(unit) else []
+        if self.state.needs_dtype(unit):
+            statics.append("dtype: torch.dtype")
+        if self.state.needs_device(unit):
             statics.append("device: torch.device")
         with writer.definition(unit.name, [*given, *statics, *optional], returns(unit, method)):
             if unit.doc:
@@ -220,14 +227,10 @@ def returns(unit: plan.Unit, method: plan.MethodPlan) -> str:
 
 def method_doc(method: plan.MethodPlan) -> str:
     """What a public method takes and returns."""
-    text = signature(method).removeprefix(f"{method.name}: ").replace("\n", " ").replace("  ->  ", " -> ")
-    line = f"Map {' '.join(text.split())}."
-    return line if len(line) <= 74 else short_doc(method)
+    text = signature(method).removeprefix(f"{method.name}: ")
+    return f"Map {' '.join(text.split()).replace(' -> ', ' to ')}."
 
 
-def short_doc(method: plan.MethodPlan) -> str:
-    outputs = ", ".join(
-        f"{name or type_.dtype} [{', '.join(shape)}]" for name, type_, shape in method.outputs
-    )
-    line = f"Return {outputs}."
-    return line if len(line) <= 74 else f"Return {len(method.outputs)} tensors."
+def variables(code: plan.Code) -> set[str]:
+    """The variables that an expression reads."""
+    return {inner.name for inner in subcodes(code) if isinstance(inner, plan.Variable)}

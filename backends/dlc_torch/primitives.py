@@ -23,7 +23,7 @@ from dlc.emit.expressions import (
     tuple_of,
 )
 from dlc_torch.images import IMAGES
-from dlc_torch.lowering import Application, Lowering, Operand, elements, to_dtype
+from dlc_torch.lowering import Application, Lowering, Operand, balanced, elements, to_dtype, top_level
 from dlc_torch.shapes import SHAPES
 
 # ---------------------------------------------------------------- element-wise
@@ -41,6 +41,10 @@ def softplus(app: Application) -> Text:
 def operator(app: Application) -> Text:
     """A Python operator; integers that meet in a division or with a float become floats first."""
     left, right = app.operands
+    if app.op == "add" and right.rank == 1 and right.text.code.startswith("self."):
+        biased = with_bias(left.text, right.text)
+        if biased is not None:
+            return biased
     symbol = OPERATOR_OF[app.op]
     floats = app.type is not None and app.type.dtype not in ("int", "bool")
     tensors = [operand for operand in (left, right) if not operand.is_number]
@@ -49,6 +53,16 @@ def operator(app: Application) -> Text:
         changed = Operand(to_dtype(first.text, app.float_dtype), first.type)
         left, right = (changed, right) if first is left else (left, changed)
     return binary(symbol, left.text, right.text)
+
+
+def with_bias(product: Text, bias: Text) -> Text | None:
+    """`F.linear(x, weight, bias)`, where the left operand is `F.linear(x, weight)`."""
+    code = product.code
+    if not (code.startswith("F.linear(") and code.endswith(")") and balanced(code[9:-1])):
+        return None
+    if len(top_level(code[9:-1])) != 2:
+        return None
+    return Text(f"{code[:-1]}, {bias.code})")
 
 
 def floor_divide(app: Application) -> Text:

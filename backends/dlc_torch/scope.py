@@ -25,7 +25,6 @@ class FileState:
     imports: set[str] = field(default_factory=set)
     helpers: set[str] = field(default_factory=set)
     native_blocks: set[str] = field(default_factory=set)
-    reverse_used: bool = False
 
     def inputs(self, unit: plan.Unit, method: plan.MethodPlan) -> list[plan.TensorArgument]:
         """The inputs of a method, without optional ones that no call in the file gives."""
@@ -55,14 +54,17 @@ class FileState:
     def unit(self, name: str) -> plan.Unit:
         return next(unit for unit in self.whole.units if unit.name == name)
 
-    def needs_placement(self, unit: plan.Unit) -> bool:
-        """Whether a function makes tensors but gets none, so that its caller gives dtype and device."""
+    def needs_device(self, unit: plan.Unit) -> bool:
+        """Whether a function makes tensors but gets none, so that its caller gives the device."""
         if unit.kind != "fn" or required(unit.methods[0]):
             return False
         return any(self.creates(code) for code in codes(unit.methods[0].body))
 
     def needs_dtype(self, unit: plan.Unit) -> bool:
-        """Whether such a function makes floats."""
+        """Whether a function makes floats but gets none, so that its caller gives the dtype."""
+        floats = [a for a in required(unit.methods[0]) if a.type.dtype == "float"]
+        if unit.kind != "fn" or floats:
+            return False
         return any(self.makes_floats(code) for code in codes(unit.methods[0].body))
 
     def makes_floats(self, code: plan.Code) -> bool:
@@ -70,8 +72,7 @@ class FileState:
             case plan.Primitive(op="cast" | "one_hot" | "full" | "linspace") | plan.Draw():
                 return code.type is None or code.type.dtype in ("float", "wide")
             case plan.FunctionCall(native=False, name=name):
-                unit = self.unit(name)
-                return self.needs_placement(unit) and self.needs_dtype(unit)
+                return self.needs_dtype(self.unit(name))
         return False
 
     def creates(self, code: plan.Code) -> bool:
@@ -79,7 +80,7 @@ class FileState:
             case plan.Primitive(op=op):
                 return op in CREATES
             case plan.FunctionCall(native=False, name=name):
-                return self.needs_placement(self.unit(name))
+                return self.needs_device(self.unit(name))
         return isinstance(code, plan.Draw)
 
 
@@ -204,11 +205,6 @@ class Scope:
 
     # -------------------------------------------------- dtype and device
 
-    @property
-    def placed(self) -> bool:
-        """Whether dtype and device are parameters of this function."""
-        return self.method is not None and self.file.needs_placement(self.unit)
-
     def _find_float_source(self) -> str | None:
         """An input with the model's dtype, one that the body does not bind again if there is one."""
         if self.method is None:
@@ -243,7 +239,7 @@ class Scope:
 
     @property
     def device(self) -> str | None:
-        if self.placed:
+        if self.method is not None and self.file.needs_device(self.unit):
             return "device"
         return f"{self._tensor}.device" if self._tensor else None
 
@@ -257,7 +253,7 @@ class Scope:
         return Text(f"torch.{DTYPES[name]}")
 
     def _float_dtype(self) -> Text:
-        if self.placed:
+        if self.method is not None and self.file.needs_dtype(self.unit):
             return Text("dtype")
         source = self._float or (self._own_weight() if self.method is not None else None)
         return Text(f"{source}.dtype") if source else Text("torch.get_default_dtype()")
