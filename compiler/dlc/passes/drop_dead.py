@@ -2,7 +2,8 @@
 
 In: a program. Out: the same without nodes, names and calls whose values are unused, and without the functions
 that are then never called. Draws, updates, checks and calls that contain one stay, and so do all parameters.
-A node is dropped only if it is dead in every elaboration of its text: emitters merge them node by node.
+A node is dropped only if it is dead in every elaboration of its text: emitters merge them node by node. Of
+the names that one statement gives (`a, b = f(x)`, the fields of a record), all stay or none.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from dlc.passes.rewriting import with_definitions
 
 STAYING = (*ACTING, ir.List)
 """Nodes that are never dead; lists are read by name, which operands do not show."""
+
+Statement = tuple[str, int, int]
 
 
 def drop_dead(program: ir.Program) -> ir.Program:
@@ -47,6 +50,7 @@ class _Liveness:
     parents: dict[Group, set[Group]] = field(default_factory=dict)
     alive: set[Group] = field(default_factory=set)
     todo: list[Group] = field(default_factory=list)
+    statements: dict[Statement, set[Group]] = field(default_factory=dict)
 
     def family(self, definitions: Sequence[ir.Definition]) -> set[Group]:
         for definition in definitions:
@@ -59,6 +63,9 @@ class _Liveness:
             for parent in self.parents.get(key, ()):
                 self.mark(parent)
             for node, known in self.members[key]:
+                if isinstance(node, ir.Bind):
+                    for sibling in self.statements[_statement(node)]:
+                        self.mark(sibling)
                 for operand in operands(node):
                     self.read(operand, known)
         return self.alive
@@ -72,6 +79,7 @@ class _Liveness:
             for tensor in results(node):
                 known.makers[tensor.id] = key
             if isinstance(node, ir.Bind):
+                self.statements.setdefault(_statement(node), set()).add(key)
                 if not isinstance(node.value, ir.Static):
                     known.binds.setdefault((node.value.id, node.name), []).append(key)
             elif self.acts(node):
@@ -98,6 +106,10 @@ class _Liveness:
         if isinstance(operand, ir.Use) and operand.name is not None:
             for key in known.binds.get((operand.id, operand.name), ()):
                 self.mark(key)
+
+
+def _statement(node: ir.Bind) -> Statement:
+    return node.at.file, node.at.start, node.at.stop
 
 
 # ---------------------------------------------------------------- removal
