@@ -17,7 +17,7 @@ from dlc.ir import Program
 from dlc_keras.helpers import HELPERS
 from dlc_keras.layout import channels_last
 from dlc_keras.module import write_module
-from dlc_keras.names import VARIABLES
+from dlc_keras.names import UNITS
 from dlc_keras.natives import NATIVES
 
 
@@ -49,7 +49,7 @@ class KerasBackend:
             and (native.exact or not exact)
             and native.accepts(definition)
         )
-        reserved = VARIABLES | frozenset(HELPERS)
+        reserved = UNITS | frozenset(HELPERS)
         return emit_plan(plan_file(program, native_definitions=claimed, reserved=reserved))
 
 

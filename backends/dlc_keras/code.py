@@ -88,8 +88,10 @@ class Expressions:
         match ref.scope:
             case "self":
                 return f"self.{self.file.attribute(ref.name)}"
-            case "config":
+            case "config" if self.unit is self.file.plan.model:
                 return f"self.config.{ref.name}"
+            case "config":
+                return f"self.{self.file.attribute(ref.name)}"
             case "given":
                 return Text(f"{self.name(ref.name)} is not None", Precedence.COMPARE)
             case "training":
@@ -213,15 +215,13 @@ class Expressions:
     # ------------------------------------------------------------ calls
 
     def arguments(self, code: FunctionCall | LayerCall) -> list[Text]:
-        """Tensors in order; by name behind an optional one that is absent. Then what is compile-time."""
-        given: list[Text] = []
-        skipped = False
-        for name, value in code.args.items():
-            if value is None:
-                skipped = True
-                continue
-            text = self.code(value)
-            given.append(Text(f"{self.file.variable(name)}={text.item}") if skipped else text)
+        """Tensors in order, then what is compile-time. Absent ones are None where others follow.
+
+        (A `mask` by name would be taken by Keras for one that it should pass on.)
+        """
+        given = [Text("None") if value is None else self.code(value) for value in code.args.values()]
+        while given and given[-1].code == "None":
+            given.pop()
         if isinstance(code, FunctionCall):
             for name, expr in code.statics.items():
                 given.append(Text(f"{self.file.variable(name)}={self.text(expr).item}"))

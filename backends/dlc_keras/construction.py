@@ -56,7 +56,7 @@ class Constructor:
     # ------------------------------------------------------------ what natives ask for
 
     def resolve(self, ref: Ref) -> Text | str:
-        if ref.scope == "config":
+        if ref.scope == "config" and self.unit is self.file.plan.model:
             return f"config.{ref.name}"
         return self.file.variable(ref.name)
 

@@ -132,7 +132,7 @@ def write_constructor(writer: FileWriter, file: File, unit: Unit) -> None:
     else:
         parameters += [f"{file.variable(each.name)}: {each.annotation}" for each in unit.arguments]
         parameters += ["*", "name: str | None = None"]
-    kept = read_names(unit)
+    kept = read_names(unit, net)
     label = literal(snake_case(unit.name)) if net else Text("name")
     with writer.definition("__init__", parameters, "None"):
         writer.statement(f"super().__init__(name={label})")
@@ -208,16 +208,14 @@ def draws_itself(unit: Unit) -> bool:
     )
 
 
-def read_names(unit: Unit) -> set[str]:
+def read_names(unit: Unit, net: bool) -> set[str]:
     """The constructor arguments that the methods read; "config" where they read the `Config`."""
     found = set()
     for method in unit.methods:
         for expr in expressions(method.body):
             for ref in references(expr):
-                if ref.scope == "self":
-                    found.add(ref.name)
-                elif ref.scope == "config":
-                    found.add("config")
+                if ref.scope in ("self", "config"):
+                    found.add("config" if net and ref.scope == "config" else ref.name)
     return found
 
 

@@ -37,6 +37,10 @@ VARIABLES = (SHADOWED - {"self"}) | words(
 """Names of a generated module that a local variable must not hide."""
 
 
+UNITS = words("Config load_file load_weights named_weights walk keras ops np")
+"""Names that no class or function of a generated file may take."""
+
+
 def attribute(name: str) -> str:
     """The attribute that holds what the specification calls `name`."""
     return f"{name}_" if name in ATTRIBUTES else name

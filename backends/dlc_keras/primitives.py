@@ -59,6 +59,15 @@ def power(at: Application) -> Text:
     return binary("**", at[0], at[1])
 
 
+def where(at: Application) -> Text:
+    """Two Python integers would become 64-bit integers beside 64-bit floats."""
+    text = call(at.function("where"), *at.texts)
+    numbers = all(operand.type is None for operand in at.operands[1:])
+    if at.xp == "ops" and numbers and at.type is not None and at.type.dtype == "int":
+        return call("ops.cast", text, '"int32"')
+    return text
+
+
 def compared(name: str) -> Lowering:
     """`==` compares the identity of some frameworks' tensors."""
 
@@ -129,7 +138,7 @@ def arange(at: Application) -> Text:
     if stop.code == "None":
         start, stop = Text("0"), start
     bounds = [start, stop, step] if step.code != "1" else [start, stop] if start.code != "0" else [stop]
-    return call(at.function("arange"), *bounds)
+    return call(at.function("arange"), *bounds, dtype='"int32"' if at.xp == "ops" else None)
 
 
 def linspace(at: Application) -> Text:
@@ -168,7 +177,7 @@ def matrix_product(at: Application) -> Text:
 
 SAME_NAME = words(
     """
-    exp log sqrt sin cos tanh abs round floor sign log1p expm1 maximum minimum where zeros_like
+    exp log sqrt sin cos tanh abs round floor sign log1p expm1 maximum minimum zeros_like
     ones_like
     """
 )
@@ -179,6 +188,7 @@ PRIMITIVES: Mapping[str, Lowering] = {
     "erf": tabled("ops.erf", "np.vectorize(math.erf)({x})"),
     "sigmoid": tabled("ops.sigmoid", "1.0 / (1.0 + np.exp(-{x}))"),
     "softplus": tabled("ops.softplus", "np.logaddexp({x}, 0.0)"),
+    "where": where,
     "negative": lambda at: negative(at[0]),
     "logical_not": lambda at: invert(at[0]),
     "stop_gradient": stop_gradient,

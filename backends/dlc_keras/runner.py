@@ -128,10 +128,12 @@ class Prepared:
         name = self.case.method
         method = self.model if name == "forward" else getattr(self.model, name)
         given = {one: inputs.get(one) for one in self.case.inputs}
-        positional = [] if not given else [given.pop(next(iter(given)))]
+        positional = list(given.values())
+        while positional and positional[-1] is None:
+            positional.pop()
         mode = {"training": self.case.training} if _takes_training(self.model, name) else {}
         with injected(self.case.samples):
-            result = method(*positional, **given, **mode)
+            result = method(*positional, **mode)
         return list(result) if isinstance(result, (tuple, list)) else [result]
 
     def scalar(self, outputs: Sequence[Tensor]) -> Tensor:
