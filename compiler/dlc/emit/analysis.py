@@ -43,7 +43,10 @@ ABSENT: Token = ("absent",)
 
 @dataclass(eq=False, slots=True)
 class Slot:
-    """A value of the merged text. `uses` counts reads without a name; `user` is the last such reader."""
+    """A value of the merged text. `uses` counts reads without a name; `user` is the last such reader.
+
+    A value of a loop that is read by round after the loop is `collected` in a list.
+    """
 
     item: Item | None
     block: Block
@@ -55,6 +58,8 @@ class Slot:
     last: int = 0
     carried: int = 0
     bound: str | None = None
+    collected: bool = False
+    list_name: str | None = None
 
 
 @dataclass(slots=True)
@@ -173,9 +178,9 @@ class Analysis:
             case Bind(name=name):
                 values = [node.value if isinstance(node, Bind) else None for node in step.nodes]
                 self._bind(block, values, name)
-                for slot in {self.slot_of(s, v) for s, v in zip(block.strands, values, strict=True)}:
-                    if slot is not None and slot.bound is None:
-                        slot.bound = name
+                for found in {self.slot_of(s, v) for s, v in zip(block.strands, values, strict=True)}:
+                    if found is not None and found.bound is None:
+                        found.bound = name
             case List(name=name):
                 self.names.add(name)
 
@@ -293,6 +298,32 @@ class Analysis:
         if slot is not None and not is_bind:
             slot.uses += 1
             slot.user, slot.user_block = item, block
+            if self._after_loop(block.strands, operands):
+                slot.collected = True
+                if isinstance(item, Step) and isinstance(item.first, List):
+                    slot.list_name = item.first.name
+
+    def _after_loop(self, strands: Sequence[Strand], operands: Operands) -> bool:
+        """Whether an operand was made in a loop that is over."""
+        for strand, operand in zip(strands, operands, strict=True):
+            operand = self.resolve(strand, operand)
+            if isinstance(operand, Use):
+                found = self.producers[strand.definition.id].get(operand.id)
+                if found is None:
+                    return False
+                chain = found[1].chain
+                return len(chain) == len(strand.chain) + 1 and chain[:-1] == strand.chain
+        return False
+
+    def round_of(self, strand: Strand, operand: Operand | None) -> tuple[Slot, int] | None:
+        """The collected slot and the round that an operand is from."""
+        operand = self.resolve(strand, operand)
+        if not isinstance(operand, Use):
+            return None
+        found = self.producers[strand.definition.id].get(operand.id)
+        if found is None or not found[0].collected or not found[1].chain:
+            return None
+        return found[0], found[1].chain[-1][1]
 
     def _extend(self, slot: Slot, made: Strand, read: Strand, position: int) -> None:
         shared = 0

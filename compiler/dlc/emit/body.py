@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dlc.emit.analysis import ABSENT, Analysis, Slot, fork_results, repeat_results, returned
+from dlc.emit.analysis import ABSENT, Analysis, Slot, Token, fork_results, repeat_results, returned
 from dlc.emit.callees import Registry
+from dlc.emit.naming import plural
 from dlc.emit.merge import Block, CannotMerge, Fork, Item, Loop, Repeat, Step, Strand
 from dlc.emit.plan import (
     Append,
@@ -35,11 +36,12 @@ from dlc.emit.plan import (
     Variable,
 )
 from dlc.emit.plan import Loop as LoopPlan
+from dlc.emit.plan import Sequence as SequenceCode
 from dlc.emit.reading import INFIX, Reader
 from dlc.emit.terms import Frame, Sides, Source, Terms
-from dlc.emit.trace import Edit, Misread, Names, Read, Rounds, Split, Steps, Stop, Trace, Write, check
+from dlc.emit.trace import Edit, Grow, Misread, Names, Read, ReadList, Rounds, Split, Steps, Stop, Trace, Write, check
 from dlc.emit.writer import DEEPEST, Draft, OpenLoop, Place, Writer
-from dlc.ir import Apply, Bind, Call, Check, Expr, Operation, Sample, Static, TensorType, Update, Use
+from dlc.ir import Apply, Bind, Call, Check, Expr, Operand, Operation, Sample, Static, TensorType, Update, Use
 from dlc.ir import Item as ItemNode
 from dlc.ir import List as ListNode
 
@@ -145,7 +147,9 @@ class BodyWriter:
         writer = self.writer
         if draft.effect:
             writer.flush_effects()
-        if slot in writer.protected:
+        if slot.collected:
+            self._collect(slot, draft)
+        elif slot in writer.protected:
             writer.store(slot, draft)
         elif self._bound_next(slot, items, following):
             writer.pending[slot] = draft
@@ -156,6 +160,28 @@ class BodyWriter:
             writer.pending[slot] = draft
         else:
             writer.store(slot, draft)
+
+    def _collect(self, slot: Slot, draft: Draft) -> None:
+        fields = _fields(draft)
+        hint = fields[slot.place] if slot.place < len(fields) else None
+        self._collect_as(slot, draft, hint or self.writer.final_name(slot) or "item")
+
+    def _collect_as(self, slot: Slot, draft: Draft, hint: str) -> None:
+        """Append a value to the list from which it is read after the loop."""
+        writer = self.writer
+        if slot.list_name is not None:
+            name = writer.local(slot.list_name)
+        else:
+            name = writer.unique(f"{hint}_list" if hint.endswith("s") else plural(hint))
+        writer.lists[slot] = name
+        writer.solid.add(name)
+        writer.loops[-1].collected.append(name)
+        writer.flush_all()
+        writer.trace.events += draft.events
+        writer.trace.events.append(Grow(name, writer.slot_values(slot)))
+        writer.statements.append(
+            Append(name=name, item=draft.value, origin=draft.origin, at=draft.location)
+        )
 
     def _bound_next(self, slot: Slot, items: list[Item], following: int) -> bool:
         if following >= len(items):
@@ -216,6 +242,12 @@ class BodyWriter:
             return 0
         base = writer.unique(_record_hint(draft.value))
         self._record(draft, slots, base, fields)
+        for place, slot in enumerate(slots):
+            if slot.collected:
+                own = Draft(variables={base}).done(writer.home[slot].code, step.first)
+                own.events.append(Read(base, writer.slot_values(slot), place, slot))
+                hint = fields[place] or f"{base}_{place}"
+                self._collect_as(slot, own, hint)
         return 0
 
     def _record(
@@ -257,7 +289,7 @@ class BodyWriter:
     def _bind(self, step: Step) -> None:
         writer, node = self.writer, step.first
         assert isinstance(node, Bind)
-        if not writer.analysis.is_live(writer.block.strands, step):
+        if step in writer.targets or not writer.analysis.is_live(writer.block.strands, step):
             return
         name = writer.local(node.name.replace(".", "_"))
         values = [n.value if isinstance(n, Bind) else None for n in step.nodes]
@@ -365,6 +397,9 @@ class BodyWriter:
         edit = emptied.pop() if len(emptied) == 1 else node.edit
         if len(edits) > 1 and edit != "pop":
             raise CannotMerge(f"the list {name} is made in different ways")
+        if edit == "new" and self.reader.collected(step) == name:
+            writer.trace.events.append(ReadList(name, self.reader.contents(step)))
+            return
         codes = [] if edit == "pop" else self.reader.arguments(step, draft)
         writer.flush_readers([name])
         writer.trace.events += draft.events
@@ -527,15 +562,18 @@ class BodyWriter:
         names = tuple(t for t in loop.first.targets if t not in tensors) or ("_",)
         iterable = terms.plain([n.iterable for n, _ in pairs], [s for _, s in pairs], "items")
         rounds = {(s.definition.id, s.chain): len(n.rounds) for n, s in pairs}
-        frame = Frame(loop.body.strands[0].chain[-1][0], names, rounds)
+        frame = Frame(loop.body.strands[0].chain[-1][0], names, rounds, iterable)
         opened = OpenLoop(loop, frame)
         before = {name: set(slots) for name, slots in writer.holds.items()}
         for name, slots in writer.analysis.loop_binds[loop].items():
             local = writer.local(name.partition(".")[0])
             writer.holds[local] = writer.holds.get(local, set()) | slots
+        lists = {name: self._tensor_list(loop, name) for name in tensors}
         terms.frames.append(frame)
         writer.loops.append(opened)
         trace = Trace()
+        for name in tensors:
+            self._tensor_target(loop, name, lists[name], opened, trace)
         statements, saved = self._inside(loop.body, trace)
         self.block(loop.body)
         writer.position = loop.end
@@ -547,10 +585,47 @@ class BodyWriter:
         writer.holds = _joined([before, writer.holds])
         self._close(loop, opened, iterable, statements, trace)
 
+    def _tensor_list(self, loop: Loop, name: str) -> Code:
+        """The tensors that a loop variable walks, as a list."""
+        binds = _target_bind(loop, name)
+        counts = {len(children) for node, children in zip(loop.nodes, loop.children, strict=True) if node}
+        if len(counts) != 1:
+            raise CannotMerge(f"the loop over {name} has different numbers of rounds")
+        draft = Draft()
+        items: list[Code] = []
+        for number in range(counts.pop()):
+            operands: list[Operand | None] = []
+            for children in loop.children:
+                bind = binds.nodes[children[number]] if children else None
+                operands.append(bind.value if isinstance(bind, Bind) else None)
+            code = self.reader.read(operands, draft)
+            assert code is not None
+            items.append(code)
+        self.writer.trace.events += draft.events
+        return SequenceCode(items=tuple(items))
+
+    def _tensor_target(self, loop: Loop, name: str, items: Code, opened: OpenLoop, trace: Trace) -> None:
+        """Each round starts with the loop variable bound to its tensor."""
+        writer = self.writer
+        bind = _target_bind(loop, name)
+        local = writer.local(name)
+        opened.tensors[local] = items
+        saved, writer.block = writer.block, loop.body
+        values = [n.value if isinstance(n, Bind) else None for n in bind.nodes]
+        trace.events.append(Write(local, writer.tokens(values)))
+        writer.block = saved
+        slots = {writer.analysis.slot_of(s, v) for s, v in zip(loop.body.strands, values, strict=True)}
+        writer.hold(local, {slot for slot in slots if slot is not None})
+        writer.targets.add(bind)
+
     def _close(
         self, loop: Loop, opened: OpenLoop, iterable: Expr, statements: list[Statement], trace: Trace
     ) -> None:
         writer, frame = self.writer, opened.frame
+        for name in opened.collected:
+            writer.trace.events.append(Edit(name, "new", [()] * len(loop.nodes)))
+            first = loop.first
+            writer.statements.append(NewList(name=name, items=(), origin=first.origin, at=first.at))
         writer.statements += opened.initials.values()
         writer.trace.events += opened.initial_events
         writer.trace.events.append(Rounds(loop.children, trace))
@@ -686,7 +761,7 @@ class BodyWriter:
         """After the loop, carried variables hold the last values, and emissions the stacked ones."""
         writer = self.writer
         for slot, name in zip(writer.analysis.slots.get(item, []), [*carried, *emitted], strict=True):
-            tensors = []
+            tensors: list[Token | None] = []
             for node in item.nodes:
                 if node is None:
                     tensors.append(None)
@@ -786,6 +861,14 @@ def _tensor_targets(loop: Loop) -> set[str]:
     """Loop variables that are tensors: they are bound in the rounds, not by the iterable."""
     known = {name for node in loop.nodes if node for step in node.rounds for name in step.variables}
     return {name for name in loop.first.targets if name not in known and name != "_"}
+
+
+def _target_bind(loop: Loop, name: str) -> Step:
+    """The node that binds a loop variable to a tensor."""
+    for item in loop.body.items:
+        if isinstance(item, Step) and isinstance(item.first, Bind) and item.first.name == name:
+            return item
+    raise CannotMerge(f"the loop variable {name} is not a tensor in all rounds")
 
 
 def _written(trace: Trace) -> set[str]:

@@ -147,6 +147,7 @@ class Constructor:
         layers = [entry[1] for _, entry in group if isinstance(entry[1], Layer)]
         strands = [place.strand for place, _ in group]
         callee = self.registry.layer(layers)
+        self.terms.context = layers[0].name
         if callee.built is None:
             arguments = native_arguments(self.registry, layers, strands, self.terms, sizes=True)
         else:
@@ -202,7 +203,7 @@ class Constructor:
         first = loops[0]
         number = self.numbers.setdefault(first.origin, len(self.numbers) + 1)
         iterable = self.terms.express([n.iterable for n in loops], strands, "items")
-        frame = Frame(number, first.targets, {})
+        frame = Frame(number, first.targets, {}, iterable)
         rounds: list[Place] = []
         for (place, entry), loop in zip(group, loops, strict=True):
             strand = place.strand
@@ -222,8 +223,8 @@ class Constructor:
         used = frame.used | frame.used_static
         return (
             MakeLoop(
-                targets=first.targets,
-                unused=frozenset(first.targets) - used,
+                targets=frame.targets,
+                unused=frozenset(frame.targets) - used,
                 iterable=iterable,
                 columns=tuple(column for column in frame.columns if column.name in used),
                 lists=tuple(_lists(body)),

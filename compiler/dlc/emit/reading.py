@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dlc.emit.analysis import ABSENT, Analysis, Operands, argument_names, item_operands, static_token
+from dlc.emit.analysis import (
+    ABSENT,
+    Analysis,
+    Operands,
+    Slot,
+    Token,
+    argument_names,
+    item_operands,
+    static_token,
+)
 from dlc.emit.callees import Callee, Registry, native_arguments, unit_arguments
 from dlc.emit.expressions import OPERATOR_OF
 from dlc.emit.merge import Block, CannotMerge, Step, Strand
@@ -23,7 +32,7 @@ from dlc.emit.plan import (
     WeightRead,
 )
 from dlc.emit.terms import Source, Terms, ancestor
-from dlc.emit.trace import Misread, Read, ReadItem, Write
+from dlc.emit.trace import Misread, Read, ReadItem, ReadList, Write
 from dlc.emit.writer import Draft, Place, Writer
 from dlc.ir import Apply, Call, Const, Definition, Distribution, Expr, Operand, Ref, Static, TensorType, Use, Weight
 from dlc.ir import Item as ItemNode
@@ -82,12 +91,26 @@ class Reader:
         if named is not None:
             self._initialise(named, operands)
             return self._note(self._place(named), operands, draft, slot)
+        if slot is not None and slot in writer.lists:
+            return self._collected_item(slot, operands, draft)
         if slot is not None and slot in writer.home:
             place = writer.home[slot]
             if place.place is not None or writer.holds.get(place.name) == {slot}:
                 return self._note(place, operands, draft, slot)
             raise Misread(place.name, slot)
         raise CannotMerge("an operand is made in different places")
+
+    def _collected_item(self, slot: Slot, operands: Operands, draft: Draft) -> Code:
+        """The value that a finished loop collected in one round."""
+        strands = self.block.strands
+        rounds = [self.analysis.round_of(s, o) for s, o in zip(strands, operands, strict=True)]
+        known = [(r[1], s) for r, s in zip(rounds, strands, strict=True) if r is not None]
+        name = self.writer.lists[slot]
+        position = self.terms.express([Const(value=i) for i, _ in known], [s for _, s in known], "position")
+        places = [r[1] if r is not None else None for r in rounds]
+        draft.events.append(ReadItem(name, places, self.writer.tokens(operands)))
+        draft.variables.add(name)
+        return ListItem(name=name, position=position)
 
     def _place(self, name: str) -> Place:
         if name in self.writer.renamed:
@@ -187,10 +210,11 @@ class Reader:
         first = nodes[0]
         assert isinstance(first, Apply)
         listed = self.analysis.list_name(self.block, step)
-        if listed is not None:
-            name = self.writer.local(listed)
-            draft.variables.add(name)
-            args: list[Code] = [Variable(name=name)]
+        whole = self.writer.local(listed) if listed is not None else self.collected(step)
+        if whole is not None:
+            draft.variables.add(whole)
+            draft.events.append(ReadList(whole, self.contents(step)))
+            args: list[Code] = [Variable(name=whole)]
         else:
             if len({len(n.inputs) for n in nodes if isinstance(n, Apply)}) > 1:
                 raise CannotMerge(f"{first.at}: different numbers of operands")
@@ -211,6 +235,29 @@ class Reader:
             constant=first.constant,
             type=result if len(first.outputs) == 1 else None,
         )
+
+    def contents(self, step: Step) -> list[tuple[Token, ...] | None]:
+        """The values of all operands of a step, strand by strand."""
+        found: list[tuple[Token, ...] | None] = []
+        for strand, node in zip(self.block.strands, step.nodes, strict=True):
+            operands = node.inputs if isinstance(node, Apply) else getattr(node, "items", None)
+            items = None if operands is None else tuple(self.analysis.token(strand, o) for o in operands)
+            found.append(items)
+        return found
+
+    def collected(self, step: Step) -> str | None:
+        """The list of a loop's values, if the operands of a step are all of these values in order."""
+        slots = set()
+        for strand, node in zip(self.block.strands, step.nodes, strict=True):
+            operands = node.inputs if isinstance(node, Apply) else getattr(node, "items", ())
+            for place, operand in enumerate(operands):
+                found = self.analysis.round_of(strand, operand)
+                if found is None or found[1] != place:
+                    return None
+                slots.add(found[0])
+        if len(slots) != 1 or (isinstance(step.first, Apply) and step.first.op not in ("concat", "stack")):
+            return None
+        return self.writer.lists.get(slots.pop())
 
     def _item(self, step: Step, draft: Draft) -> Code:
         nodes, strands = self._nodes(step)

@@ -76,7 +76,7 @@ class UnitTerms:
                     self.arguments[name] = Source(name, kind, source, annotation, values)  # type: ignore[arg-type]
                     return
 
-    def extra(self, hint: str, values: dict[str, Value]) -> str:
+    def extra(self, hint: str, values: dict[str, Value], context: str = "") -> str:
         """An argument for values that differ between definitions and have no expression."""
         for name, source in self.arguments.items():
             if source.kind == "extra" and all(
@@ -86,7 +86,8 @@ class UnitTerms:
                 return name
         if self.kind == "net":
             raise CannotMerge(f"`{hint}` has no expression in terms of the parameters")
-        name = unused([hint, f"{hint}_value"], self.taken)
+        longer = f"{context}_{hint}" if context else f"{hint}_value"
+        name = unused([hint, longer], self.taken)
         self.taken.add(name)
         self.arguments[name] = Source(name, "extra", hint, annotate(values.values()), dict(values))
         return name
@@ -104,10 +105,18 @@ class Frame:
     number: int
     targets: tuple[str, ...]
     rounds: dict[tuple[str, tuple[tuple[int, int], ...]], int]
+    iterable: Expr = field(default_factory=lambda: Const(value=()))
     columns: list[Column] = field(default_factory=list)
     tables: list[tuple[tuple[tuple[Value, ...], ...], str]] = field(default_factory=list)
     used: set[str] = field(default_factory=set)
     used_static: set[str] = field(default_factory=set)
+
+    @property
+    def position(self) -> str | None:
+        """The loop variable that counts the rounds from 0, if there is one."""
+        counts = isinstance(self.iterable, Operation) and self.iterable.op == "range"
+        plain = counts and isinstance(self.iterable, Operation) and len(self.iterable.args) == 1
+        return self.targets[0] if plain else None
 
     def names(self) -> set[str]:
         return {*self.targets, *(column.name for column in self.columns)}
@@ -142,6 +151,7 @@ class Terms:
     forks: list[Sides] = field(default_factory=list)
     used: set[str] = field(default_factory=set)
     used_sizes: set[str] = field(default_factory=set)
+    context: str = ""
 
     # ------------------------------------------------------------ entry points
 
@@ -320,7 +330,7 @@ class Terms:
             raise CannotMerge(f"`{hint}` differs within one round")
         if level == 0:
             by_definition = {key[0]: value for key, value in table.items()}
-            name = self.unit.extra(hint, by_definition)
+            name = self.unit.extra(hint, by_definition, self.context)
             return Ref(name=name, value=values[0], scope=self.unit.scope)
         return self._column(level, table, strands, hint, values[0])
 
@@ -350,10 +360,16 @@ class Terms:
             exprs: list[Expr] = [Const(value=row) for row in rows]
             source = self._any(exprs, list(parents.values()), f"{hint}_table")
             self.frames = frames
+            if frame.position is not None:
+                if frame.position == "_":
+                    frame.targets = (unused(["index", "number"], {*self.taken, *self._locals()}),)
+                place = Ref(name=frame.position, value=0, scope="local")
+                return Operation(op="index", args=(source, place), value=value)
         inner = [f"in_{hint}"] if hint in SIZE_WORDS else []
         name = unused([hint, *inner, f"{hint}_value"], {*self.taken, *self._locals()})
         values = tuple(Const(value=item) for item in rows[0])
-        frame.columns.append(Column(name=name, values=values, table=source))
+        column = Column(name=name, values=values if source is None else (), table=source)
+        frame.columns.append(column)
         frame.tables.append((tuple(rows), name))
         return Ref(name=name, value=value, scope="local")
 

@@ -50,6 +50,22 @@ class Edit:
 
 
 @dataclass(slots=True)
+class Grow:
+    """One item added to a list."""
+
+    name: str
+    tokens: Sequence[Token | None]
+
+
+@dataclass(slots=True)
+class ReadList:
+    """A whole list, with its items."""
+
+    name: str
+    tokens: Sequence[tuple[Token, ...] | None]
+
+
+@dataclass(slots=True)
 class ReadItem:
     name: str
     positions: Sequence[int | None]
@@ -89,7 +105,7 @@ class Stop:
     """The method returns."""
 
 
-Event: TypeAlias = Read | Write | Edit | ReadItem | Rounds | Split | Steps | Stop
+Event: TypeAlias = Read | Write | Edit | Grow | ReadList | ReadItem | Rounds | Split | Steps | Stop
 
 
 @dataclass(slots=True)
@@ -111,6 +127,13 @@ def check(trace: Trace, strand: int, names: Names) -> bool:
                 names[name] = SPOILT if token is None else token
             case Edit(name=name, tokens=contents):
                 names[name] = _edited(event, contents[strand], names.get(name))
+            case Grow(name=name, tokens=tokens):
+                old = names.get(name, SPOILT)
+                names[name] = (*old, tokens[strand]) if isinstance(old, tuple) else SPOILT
+            case ReadList(name=name, tokens=contents):
+                items = contents[strand]
+                if items is not None and names.get(name) != ("list", *items):
+                    raise Misread(name, None)
             case ReadItem():
                 _read_item(event, strand, names)
             case Rounds(children=children, body=body):

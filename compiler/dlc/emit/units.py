@@ -15,7 +15,7 @@ from dlc.emit.callees import Built, Registry
 from dlc.emit.construct import Constructor
 from dlc.emit.merge import CannotMerge, Merger, Strand
 from dlc.emit.naming import safe, size_names, unused
-from dlc.emit.plan import Assertion, MethodPlan, ReadSizes, Statement, TensorArgument, Unit
+from dlc.emit.plan import Assertion, Construction, MethodPlan, ReadSizes, Statement, TensorArgument, Unit
 from dlc.emit.terms import Source, Terms, UnitTerms, skeleton
 from dlc.ir import (
     Bind,
@@ -57,7 +57,7 @@ class UnitBuilder:
         """The unit and what callers need of it. Raises CannotMerge."""
         first = self.definitions[0]
         terms = self._terms()
-        construction = ()
+        construction: tuple[Construction, ...] = ()
         if first.kind != "fn":
             strands = [Strand(definition) for definition in self.definitions]
             inside = Terms(terms, None, terms.taken)
@@ -86,7 +86,9 @@ class UnitBuilder:
         """Python names for parameters, sizes and attributes."""
         texts = self._text_names()
         labels = {
-            declared.name for d in self.definitions for declared in (*d.layers, *d.weights)
+            name
+            for d in self.definitions
+            for name in (*(layer.name for layer in d.layers), *(weight.name for weight in d.weights))
         }
         for label in sorted(labels):
             self.attributes[label] = safe_attribute(label, self.reserved_attributes)
@@ -126,7 +128,9 @@ class UnitBuilder:
                     case For():
                         found.update(node.targets)
                     case Scan():
-                        found.update(item.name for item in (*node.inputs, *node.carries, *node.emissions))
+                        found.update(item.name for item in node.inputs)
+                        found.update(carry.name for carry in node.carries)
+                        found.update(emission.name for emission in node.emissions)
         return found
 
     def _method_order(self) -> list[str]:

@@ -66,6 +66,7 @@ class OpenLoop:
     layers: dict[str, LoopLayer] = field(default_factory=dict)
     tensors: dict[str, Code] = field(default_factory=dict)
     initials: dict[str, Statement] = field(default_factory=dict)
+    collected: list[str] = field(default_factory=list)
     initial_events: list[Event] = field(default_factory=list)
 
 
@@ -105,6 +106,8 @@ class Writer:
     fresh: set[str] = field(default_factory=set)
     outer: set[str] = field(default_factory=set)
     position: int = 0
+    targets: set[Step] = field(default_factory=set)
+    lists: dict[Slot, str] = field(default_factory=dict)
     renamed: dict[str, str] = field(default_factory=dict)
     finals: dict[Slot, str | None] = field(default_factory=dict)
 
@@ -227,6 +230,8 @@ class Writer:
 
     def flush_readers(self, names: Iterable[str]) -> None:
         """Write pending expressions that read variables about to change."""
+        if not self.pending:
+            return
         changing = set(names)
         for slot, draft in list(self.pending.items()):
             if slot in self.pending and draft.variables & changing:
@@ -234,11 +239,15 @@ class Writer:
 
     def flush_effects(self) -> None:
         """Write pending expressions with effects, which must come before the next effect."""
+        if not self.pending:
+            return
         for slot, draft in list(self.pending.items()):
             if slot in self.pending and draft.effect:
                 self.flush(slot)
 
     def flush_all(self) -> None:
+        if not self.pending:
+            return
         for slot in list(self.pending):
             if slot in self.pending:
                 self.flush(slot)
