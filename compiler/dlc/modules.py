@@ -13,8 +13,8 @@ from pathlib import Path
 
 from dlc_grammar import syntax
 from dlc_grammar.diagnostics import Diagnostic, Note
-from dlc_grammar.parse import parse
 from dlc_grammar.files import load_source as read_source
+from dlc_grammar.parse import parse
 from dlc_grammar.source import Source, Span
 
 STD = Path(__file__).parent / "std"
@@ -33,6 +33,8 @@ class LoadedModule:
     declarations: dict[str, Declaration] = field(default_factory=dict)
     imported: dict[str, tuple[LoadedModule, str]] = field(default_factory=dict)
     presets: dict[str, dict[str, syntax.Section]] = field(default_factory=dict)
+    doubtful: set[str] = field(default_factory=set)
+    """Names that are declared twice (reported): using them is silent."""
 
     @property
     def name(self) -> str:
@@ -54,8 +56,23 @@ class LoadedModule:
 
 def suggest(name: str, candidates: Iterable[str]) -> str:
     """`did you mean ...?`, or nothing."""
-    close = difflib.get_close_matches(name, sorted(set(candidates)), n=1, cutoff=0.6)
+    everything = sorted({c for c in candidates if c != name})
+    alike = [c for c in everything if c[:1].isupper() == name[:1].isupper()]
+    close = difflib.get_close_matches(name, alike, n=1, cutoff=0.6)
+    close = close or difflib.get_close_matches(name, everything, n=1, cutoff=0.8)
     return f"did you mean `{close[0]}`?" if close else ""
+
+
+def plural(number: int, word: str) -> str:
+    """`1 result`, `2 results`."""
+    return f"{number} {word}" + ("" if number == 1 else "s")
+
+
+def listed(names: Iterable[str], limit: int = 8) -> str:
+    """Names for a message: the first ones, and how many there are."""
+    found = list(names)
+    rest = f", ... ({len(found)} in all)" if len(found) > limit else ""
+    return ", ".join(found[:limit]) + rest
 
 
 class Loader:
@@ -66,6 +83,8 @@ class Loader:
         self.modules: dict[Path, LoadedModule | None] = {}
         self.loading: list[Path] = []
         self.root: Path | None = None
+        self.texts: list[Source] = []
+        """Texts that were given without a path."""
         self.prelude = self._load_std("core")
 
     def _load_std(self, name: str) -> LoadedModule | None:
@@ -95,6 +114,8 @@ class Loader:
                 self.modules[path] = None
             return None
         module = LoadedModule(path, source, tree, user)
+        if path is None:
+            self.texts.append(source)
         if path:
             self.loading.append(path)
         self._declare(module)
@@ -126,17 +147,30 @@ class Loader:
                 "E0108", "a function has a lower-case name", item.name.span,
                 "capitals are for blocks", help=f"write `fn {_lower(name)}`",
             )  # fmt: skip
+        if isinstance(item, syntax.Const) and name[:1].isupper():
+            self._report(
+                "E0108", "a value has a lower-case name", item.name.span,
+                "capitals are for blocks and sizes", help=f"write `const {name.lower()}`",
+            )  # fmt: skip
         if isinstance(item, syntax.Function) and item.body is None and module.user:
             self._report(
-                "E0110", f"function `{name}` has no body", item.span,
+                "E0116", f"function `{name}` has no body", item.span,
                 "only the standard library declares primitives", help="add a body: `{ return ... }`",
             )  # fmt: skip
         previous = module.declarations.get(name)
+        if name in module.imported:
+            self._report(
+                "E0102", f"`{name}` is imported and declared", item.name.span, "declared here too",
+                help=f"rename this one, or import the other one as: `{name} as other`",
+            )  # fmt: skip
+            module.doubtful.add(name)
+            return
         if previous is not None:
             self._report(
                 "E0102", f"`{name}` is declared twice", item.name.span, "declared again here",
                 notes=(Note("first declared here", previous.name.span),), help="rename one of the two",
             )  # fmt: skip
+            module.doubtful.add(name)
             return
         module.declarations[name] = item
 
@@ -153,7 +187,7 @@ class Loader:
             names = [n for n, d in module.declarations.items() if isinstance(d, syntax.Block)]
             self._report(
                 "E0101", f"unknown name `{net.id}`", net.span, "not found in this file",
-                help=suggest(net.id, names),
+                help=suggest(net.id, names) or "name a net of this file",
             )  # fmt: skip
             return
         known = module.presets.setdefault(net.id, {})
@@ -161,6 +195,7 @@ class Loader:
             self._report(
                 "E0102", f"preset `{net.id}.{name.id}` is declared twice", name.span,
                 "declared again here", help="rename one of the two",
+                notes=(Note("first declared here", known[name.id].name.span),),
             )  # fmt: skip
             return
         known[name.id] = section
@@ -175,9 +210,17 @@ class Loader:
             if target.find(name.name.id) is None:
                 self._report(
                     "E0104", f"`{'.'.join(item.path)}` does not declare `{name.name.id}`", name.name.span,
-                    "not found there", help=suggest(name.name.id, target.declarations),
+                    "not found there",
+                    help=suggest(name.name.id, target.declarations)
+                    or f"it declares {listed(target.declarations) or 'nothing'}",
                 )  # fmt: skip
                 module.imported.setdefault(local, (_BROKEN, ""))
+                continue
+            if local in module.imported:
+                self._report(
+                    "E0102", f"`{local}` is imported twice", (name.alias or name.name).span, "imported again here",
+                    help=f"remove one, or rename it: `{name.name.id} as other`",
+                )  # fmt: skip
                 continue
             module.imported[local] = (target, name.name.id)
 
@@ -208,7 +251,7 @@ class Loader:
         root = self.root or folder
         if not path.is_relative_to(root.parent):
             self._report(
-                "E0103", f"`{shown}` is outside the project", item.path_span, "imported here",
+                "E0117", f"`{shown}` is outside the project", item.path_span, "imported here",
                 help="move the file beside this one",
             )  # fmt: skip
             return None
@@ -222,8 +265,8 @@ class Loader:
         if not path.is_file():
             self._report(
                 "E0103", f"cannot find the file of `{shown}`", item.path_span, "imported here",
-                notes=(Note(f"looked for {path.name} in {_shown_folder(module)}"),),
-                help=suggest(path.stem, (p.stem for p in path.parent.glob("*.dl"))) or "check the name",
+                notes=(Note(f"looked for {'/'.join(item.path)}.dl in {_shown_folder(module, item.dots)}"),),
+                help=_other_file(path, shown),
             )  # fmt: skip
             return None
         return self.load(path, label=_label(module, path), user=True)
@@ -243,8 +286,18 @@ def _label(module: LoadedModule, path: Path) -> str:
         return path.name
 
 
-def _shown_folder(module: LoadedModule) -> str:
-    return str(Path(module.source.name).parent)
+def _shown_folder(module: LoadedModule, dots: int) -> str:
+    return "/".join([str(Path(module.source.name).parent), *[".."] * (dots - 1)])
+
+
+def _other_file(path: Path, shown: str) -> str:
+    """What to write instead of an import whose file does not exist."""
+    folder = path.with_suffix("")
+    if folder.is_dir():
+        inside = sorted(p.stem for p in folder.glob("*.dl"))
+        return f"this is a folder; name a file in it: {shown}.{inside[0] if inside else 'file'}"
+    names = sorted(p.stem for p in path.parent.glob("*.dl")) if path.parent.is_dir() else []
+    return suggest(path.stem, names) or (f"there are {listed(names)}" if names else "check the name")
 
 
 def _capital(name: str) -> str:

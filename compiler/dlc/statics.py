@@ -14,6 +14,8 @@ from dlc import dims
 from dlc.dims import Dim
 from dlc.ir import Const, Expr, Operation, Ref, Value
 
+MOST_ITEMS = 1_000_000
+"""The longest compile-time list, and the longest text."""
 LONGEST = 40
 """Expressions with more nodes are written as their value: nobody would read them."""
 
@@ -77,8 +79,8 @@ def _divide(a: Value, b: Value) -> Value:
 def _power(a: Value, b: Value) -> Value:
     if isinstance(b, Dim) or (isinstance(a, Dim) and not (isinstance(b, int) and b >= 0)):
         raise Symbolic
-    if isinstance(a, int) and isinstance(b, int) and abs(a) > 1 and b > 4096:
-        raise Wrong("this power is too large")
+    if isinstance(a, int) and isinstance(b, int) and abs(a) > 1 and a.bit_length() * b > 4096:
+        raise Wrong("the result has more than a thousand digits")
     result = a**b
     if isinstance(result, complex):
         raise Wrong("this power is not a real number")
@@ -147,21 +149,50 @@ def binary(op: str, left: Expr, right: Expr, known: Callable[[Value], Value] = l
     if op in ("in", "not in"):
         if not isinstance(b, (tuple, str)):
             raise Wrong(f"`in` needs a list on the right, not {describe(b)}")
+        if isinstance(b, str) and not isinstance(a, str):
+            raise Wrong(f"`in` looks for a text in a text, not for {describe(a)}")
         return operation(op, (left, right), (a in b) == (op == "in"))
-    if op == "+" and isinstance(a, tuple) and isinstance(b, tuple):
+    if op == "+" and ((isinstance(a, tuple) and isinstance(b, tuple)) or (isinstance(a, str) and isinstance(b, str))):
+        if len(a) + len(b) > MOST_ITEMS:
+            raise Wrong("the result would have more than a million items")
         return operation(op, (left, right), a + b)
-    if op == "+" and isinstance(a, str) and isinstance(b, str):
-        return operation(op, (left, right), a + b)
-    if op == "*" and isinstance(a, tuple) and isinstance(b, int):
-        if len(a) * max(b, 0) > 1_000_000:
-            raise Wrong("this list would have more than a million items")
+    if op == "*" and isinstance(a, tuple) and isinstance(b, int) and not isinstance(b, bool):
+        if len(a) * max(b, 0) > MOST_ITEMS:
+            raise Wrong("the result would have more than a million items")
         return operation(op, (left, right), a * b)
     if not (is_number(a) and is_number(b)):
         raise Wrong(f"`{op}` needs two numbers, not {describe(a)} and {describe(b)}")
     return operation(op, (left, right), _arithmetic(op, a, b))
 
 
+MOST_TERMS = 200
+HIGHEST_DEGREE = 64
+LONGEST_SIZE = 4_000
+"""Limits on symbolic sizes: beyond them no shape rule is meant, and deciding equations takes forever."""
+
+
+def _extent(size: Dim) -> tuple[int, int, int]:
+    """The number of terms of a size, its degree, and about how long its text is."""
+    degree = length_ = 0
+    for mono, coefficient in size._terms.items():
+        degree = max(degree, sum(exponent for _, exponent in mono))
+        length_ += sum(1 if isinstance(factor, str) else len(factor.text) for factor, _ in mono)
+        length_ += coefficient.bit_length() // 3
+    return len(size._terms), degree, length_
+
+
+def _affordable(op: str, a: Value, b: Value) -> bool:
+    """Whether an operation on symbolic sizes stays small."""
+    if op == "*" and isinstance(a, Dim) and isinstance(b, Dim):
+        return len(a._terms) * len(b._terms) <= MOST_TERMS
+    if op == "**" and isinstance(a, Dim) and isinstance(b, int):
+        return b <= HIGHEST_DEGREE and math.comb(len(a._terms) + max(b, 0) - 1, max(b, 0)) <= MOST_TERMS
+    return True
+
+
 def _arithmetic(op: str, a: Value, b: Value) -> Value:
+    if not _affordable(op, a, b):
+        raise Wrong("this size is too large an expression")
     try:
         value = _ARITHMETIC[op](a, b)
     except ZeroDivisionError:
@@ -174,6 +205,10 @@ def _arithmetic(op: str, a: Value, b: Value) -> Value:
         raise Wrong("the result has more than a thousand digits")
     if isinstance(value, float) and not math.isfinite(value):
         raise Wrong("the result is not a finite number")
+    if isinstance(value, Dim):
+        terms, degree, length_ = _extent(value)
+        if terms > MOST_TERMS or degree > HIGHEST_DEGREE or length_ > LONGEST_SIZE:
+            raise Wrong("this size is too large an expression")
     return value
 
 
@@ -220,6 +255,21 @@ def close(expr: Expr, scope: str) -> Expr:
     return substitute(expr, lambda r: const(r.value) if r.scope == scope else r)
 
 
+def show(value: Value) -> str:
+    """A value as the language writes it."""
+    match value:
+        case None:
+            return "none"
+        case bool():
+            return "true" if value else "false"
+        case str():
+            return f'"{value}"'
+        case tuple():
+            return "[" + ", ".join(show(item) for item in value[:20]) + (", ..." if len(value) > 20 else "") + "]"
+        case _:
+            return str(value)
+
+
 def describe(value: Value) -> str:
     """A value's kind and text for messages: `the text "a"`, `the list [1, 2]`, `3`."""
     match value:
@@ -230,7 +280,8 @@ def describe(value: Value) -> str:
         case str():
             return f'the text "{value[:40]}"'
         case tuple():
-            return f"a list of {len(value)}"
+            shown = show(value)
+            return f"the list {shown}" if len(shown) <= 40 else f"a list of {len(value)}"
         case Dim():
             return f"the size {value}"
         case _:

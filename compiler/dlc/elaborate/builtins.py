@@ -11,6 +11,7 @@ from dlc.dims import Dim
 from dlc.elaborate.failure import Failed, fail
 from dlc.elaborate.frame import Frame
 from dlc.ir import Const, Expr, Operation, Ref
+from dlc.modules import plural, suggest
 from dlc.values import AnyValue, Builtin, DistributionValue, DTypeValue, ListValue, TensorValue
 from dlc_grammar import syntax
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from dlc.elaborate.calls import Arguments
 
 STATIC = (Const, Ref, Operation)
-LONGEST_LIST = 1_000_000
 
 DISTRIBUTIONS: Mapping[str, tuple[tuple[str, float | None], ...]] = {
     "zeros": (),
@@ -55,20 +55,26 @@ def distribution(frame: Frame, node: syntax.Call) -> DistributionValue | None:
     spec = DISTRIBUTIONS[name]
     found: dict[str, AnyValue] = {}
     if len(given.positional) > len(spec):
-        raise fail("E0211", f"`{name}` takes {len(spec)} arguments", node.span, "too many are given")
+        raise fail("E0211", f"`{name}` takes {plural(len(spec), 'argument')}, {len(given.positional)} given", node.span,
+                   "too many", help=f"its arguments are {', '.join(k for k, _ in spec)}" if spec else f"write {name}()")  # fmt: skip
     for (key, _), (value, _span) in zip(spec, given.positional, strict=False):
         found[key] = value
     for key, (value, span) in given.keywords.items():
         if key not in dict(spec):
             raise fail("E0210", f"`{name}` has no argument `{key}`", span, "not an argument",
-                       help=f"its arguments are {', '.join(k for k, _ in spec)}")  # fmt: skip
+                       help=suggest(key, dict(spec)) or (f"its arguments are {', '.join(dict(spec))}" if spec else f"write {name}()"),
+                       )  # fmt: skip
+        if key in found:
+            raise fail("E0212", f"`{key}` is given twice", span, "given again here", help="remove one of the two")
         found[key] = value
     args: dict[str, Expr] = {}
     for key, default in spec:
         value = found.get(key, Const(value=default))
         if not isinstance(value, STATIC) or not statics.is_number(value.value):
+            missing = isinstance(value, STATIC) and value.value is None
             raise fail("E0231", f"`{key}` of `{name}` is a number", node.span,
-                       f"this is {values.describe(value)}", help=f"write {name}({key}=0.5)")  # fmt: skip
+                       f"`{key}` is missing" if missing else f"this is {values.describe(value)}",
+                       help=f"write for example {name}({key}=0.5)")  # fmt: skip
         args[key] = value
     return DistributionValue(name, args)
 
@@ -76,15 +82,16 @@ def distribution(frame: Frame, node: syntax.Call) -> DistributionValue | None:
 # ---------------------------------------------------------------- numbers and lists
 
 
-def _total(items: Expr) -> Any:
-    return sum(items.value, start=0)
+def _fold(op: str, first: int) -> Callable[[Expr], Any]:
+    def apply(items: Expr) -> Any:
+        if not isinstance(items.value, tuple):
+            raise statics.Wrong(f"a list is needed, not {statics.describe(items.value)}")
+        total: Expr = Const(value=first)
+        for value in items.value:
+            total = statics.binary(op, total, Const(value=value))
+        return total.value
 
-
-def _product(items: Expr) -> Any:
-    result: Any = 1
-    for value in items.value:
-        result = result * value
-    return result
+    return apply
 
 
 def _range(*bounds: Expr) -> tuple[int, ...]:
@@ -93,14 +100,16 @@ def _range(*bounds: Expr) -> tuple[int, ...]:
         raise statics.Wrong("range takes one to three integers")
     for value in values_:
         if isinstance(value, Dim):
-            raise statics.Wrong(f"range needs numbers, and the size {value} is only known when the model runs")
+            raise statics.Symbolic
         if not isinstance(value, int) or isinstance(value, bool):
             raise statics.Wrong(f"range needs integers, not {statics.describe(value)}")
     if len(values_) == 3 and values_[2] == 0:
         raise statics.Wrong("the step of a range is not zero")
     numbers = range(*values_)
-    if len(numbers) > LONGEST_LIST:
-        raise statics.Wrong(f"this list has {len(numbers):_} items, more than a million")
+    count = max(0, -((numbers.start - numbers.stop) // numbers.step))
+    if count > statics.MOST_ITEMS:
+        shown = f"{count:_}" if count < 10**18 else "too many"
+        raise statics.Wrong(f"this list has {shown} items, more than a million")
     return tuple(numbers)
 
 
@@ -125,6 +134,8 @@ def _extreme(choose: Callable[..., Any]) -> Callable[..., Any]:
             raise statics.Wrong("an empty list has no largest or smallest element")
         if any(isinstance(value, Dim) for value in found):
             raise statics.Symbolic
+        if not all(statics.is_number(value) for value in found):
+            raise statics.Wrong("only numbers have a largest or smallest element")
         return choose(found)
 
     return apply
@@ -139,8 +150,8 @@ def _int(x: Expr) -> Any:
 _STATIC: Mapping[str, Callable[..., Any]] = {
     "range": _range,
     "len": lambda x: len(x.value),
-    "sum": _total,
-    "prod": _product,
+    "sum": _fold("+", 0),
+    "prod": _fold("*", 1),
     "ceil": _number(math.ceil),
     "floor": _number(math.floor),
     "round": _number(round),
@@ -159,7 +170,13 @@ _STATIC: Mapping[str, Callable[..., Any]] = {
 }
 NUMERIC = frozenset(_STATIC) - {"range", "len", "int", "float"}
 """Names that are also tensor functions: compile-time where every argument is."""
-NAMES = frozenset({*_STATIC, "enumerate", "zip", "reversed", *DISTRIBUTIONS}) - {"float"}
+NAMES = frozenset({*_STATIC, "enumerate", "zip", "reversed", *DISTRIBUTIONS}) - {"float", "int"}
+
+
+_USAGE = {"range": "range(8), range(1, 8) or range(0, 8, 2)", "sum": "sum([1, 2])", "prod": "prod([1, 2])",
+          "max": "max(1, 2)", "min": "min(1, 2)", "maximum": "max(1, 2)", "minimum": "min(1, 2)",
+          "enumerate": "enumerate([1, 2])", "zip": "zip([1, 2], [3, 4])", "reversed": "reversed([1, 2])",
+          "len": "len([1, 2])"}  # fmt: skip
 
 
 def call(frame: Frame, function: Builtin, given: Arguments, node: syntax.Node) -> AnyValue:
@@ -175,20 +192,23 @@ def call(frame: Frame, function: Builtin, given: Arguments, node: syntax.Node) -
         if isinstance(value, ListValue) and all(isinstance(v, STATIC) for v in value.items):
             value = statics.operation("tuple", value.items, tuple(v.value for v in value.items))  # type: ignore[arg-type,union-attr]
         if not isinstance(value, STATIC):
-            raise fail("E0222", f"`{name}` is decided at compile time", span,
-                       f"this is {values.describe(value)}")  # fmt: skip
+            raise fail("E0222", f"`{name}` is decided at compile time", span, f"this is {values.describe(value)}",
+                       help="use a number, a parameter or a list here")  # fmt: skip
         args.append(value)
     try:
         return statics.operation(name, args, _STATIC[name](*args))
     except statics.Wrong as wrong:
         code = "E0106" if "million" in str(wrong) else "E0223"
-        raise fail(code, str(wrong), node.span, f"in `{name}`", help="loop over a smaller list") from None
+        remedy = "loop over a smaller list" if code == "E0106" else f"write for example {_USAGE.get(name, name + '(2.0)')}"
+        raise fail(code, str(wrong), node.span, f"in `{name}`", help=remedy) from None
     except TypeError:
-        raise fail("E0211", f"`{name}` is called with the wrong arguments", node.span, "here") from None
+        raise fail("E0211", f"`{name}` is called with the wrong arguments", node.span, "in this call",
+                   help=f"write for example {_USAGE.get(name, name + '(2.0)')}") from None  # fmt: skip
     except statics.Symbolic:
         raise fail(
-            "E0224", f"`{name}` of a size that is only known when the model runs", node.span, "here",
-            help="give the size a number",
+            "E0224", f"`{name}` of a size that is only known when the model runs", node.span, "not a number yet",
+            help="give the size a number; to walk over an axis write `scan x_t in x along 1 { ... }`"
+            if name == "range" else "give the size a number",
         ) from None  # fmt: skip
 
 
@@ -196,7 +216,8 @@ def _list_function(frame: Frame, name: str, given: Arguments, node: syntax.Node)
     from dlc.elaborate.expressions import elements, sequence
 
     if given.keywords or not given.positional or (name != "zip" and len(given.positional) != 1):
-        raise fail("E0211", f"`{name}` takes a list", node.span, "in this call")
+        raise fail("E0211", f"`{name}` takes a list", node.span, "in this call",
+                   help=f"write for example {_USAGE[name]}")  # fmt: skip
     lists = [elements(frame, value, span) for value, span in given.positional]
     if name == "len":
         source = given.positional[0][0]

@@ -11,12 +11,12 @@ from dlc.elaborate import builtins, shapes, signatures
 from dlc.elaborate.failure import Failed, fail
 from dlc.elaborate.frame import Frame
 from dlc.ir import Const, Expr, Operation, Ref, TensorType
-from dlc.modules import suggest
+from dlc.modules import plural, suggest
 from dlc.values import (
     AnyValue,
     BlockValue,
-    Builtin,
     BuiltBlock,
+    Builtin,
     DistributionValue,
     DTypeValue,
     FunctionValue,
@@ -85,12 +85,15 @@ def expect_tensor(frame: Frame, value: AnyValue, span: Span) -> TensorValue:
             "E0220", f"this has {len(value.values)} results, one tensor is needed", span,
             "which of the results is meant", help=f"select one: .{names[0]}" if names else "unpack it first",
         )  # fmt: skip
-    if isinstance(value, BuiltBlock):
+    if isinstance(value, (BuiltBlock, LayerValue)):
         raise fail(
             "E0227", "this layer is built but not applied", span, "a tensor is needed here",
             help=f"apply it: {span.text}(x), or x -> {span.text}",
         )  # fmt: skip
-    raise fail("E0220", f"a tensor is needed, not {values.describe(value)}", span, "here",
+    if isinstance(value, STATIC) and value.value is None:
+        raise fail("E0220", "a tensor is needed, not `none`", span, "this may be absent",
+                   help=f"test it first: if {span.text} != none {{ ... }}")  # fmt: skip
+    raise fail("E0220", f"a tensor is needed, not {values.describe(value)}", span, "this is no tensor",
                help="pass a tensor of the shape in the signature")  # fmt: skip
 
 
@@ -126,11 +129,10 @@ def apply_all(
 ) -> list[TensorValue]:
     """Apply a primitive: compute the result types (unless given) and add the node."""
     session = frame.session
-    span = node.op_span.to(node.op_span) if isinstance(node, syntax.Binary) else node.span
     span = node.span
     site = shapes.Application(op, list(inputs), dict(attrs), span, session.known)
     if types is None:
-        types = shapes.RULES[op](site)
+        types = _types(site)
     for a, b in site.checks:
         session.checks.append((a, b, span))
     outputs = [frame.builder.tensor(type_) for type_ in types]
@@ -150,6 +152,20 @@ def apply_all(
         span,
     )  # fmt: skip
     return [TensorValue(ir.Use(id=t.id), t.type, constant) for t in outputs]
+
+
+def _types(site: shapes.Application) -> list[TensorType]:
+    """The result types by the shape rule; what the rule did not foresee is a wrong argument too."""
+    try:
+        return shapes.RULES[site.op](site)
+    except statics.Wrong as wrong:
+        raise site.fail("E0306", str(wrong), "in this shape", help="check the sizes that enter it") from None
+    except (statics.Symbolic, statics.Undecided):
+        raise site.fail("E0224", "this depends on a size that is only known when the model runs", "here",
+                        help="give the size a number") from None  # fmt: skip
+    except (ValueError, OverflowError, TypeError, KeyError, AttributeError):
+        raise site.fail("E0211", f"`{site.shown}` cannot take these arguments", "in this call",
+                        help="compare them with its signature") from None  # fmt: skip
 
 
 def _call_primitive(frame: Frame, function: FunctionValue, given: Arguments, node: syntax.Node) -> AnyValue:
@@ -205,7 +221,9 @@ def _sort_argument(
     name = parameter.name.id
     if signatures.is_tensor_type(parameter.type):
         if isinstance(value, STATIC) and value.value is None:
-            return
+            if signatures.is_optional(parameter.type):
+                return
+            expect_tensor(frame, value, span)
         if name == "value" and isinstance(value, STATIC):
             attrs[name] = value
             return
@@ -316,7 +334,7 @@ def pipe_stage(frame: Frame, value: AnyValue, pipe: syntax.Pipe) -> AnyValue:
     if isinstance(value, Poison):
         raise Failed(None)
     stage, label = pipe.stage, pipe.label
-    first = (value, pipe.value.span)
+    first = (value, stage.span)
     if not isinstance(stage, syntax.Call):
         target = evaluate(frame, stage)
         if isinstance(target, BlockValue):
@@ -326,10 +344,7 @@ def pipe_stage(frame: Frame, value: AnyValue, pipe: syntax.Pipe) -> AnyValue:
         elif label is not None:
             raise _misplaced_label(label, target)
         return invoke(frame, target, Arguments((first,), {}), stage, stage.span)
-    if isinstance(stage.function, syntax.Name) and stage.function.id not in frame.names:
-        target = evaluate(frame, stage.function)
-    else:
-        target = evaluate(frame, stage.function)
+    target = evaluate(frame, stage.function)
     if isinstance(target, BlockValue):
         layer = name_layer(frame, build(frame, target, stage), label, stage)
         return apply_layer(frame, layer, Arguments((first,), {}), stage)
@@ -360,7 +375,7 @@ def static_argument(frame: Frame, block: syntax.Block, name: syntax.Ident, value
         raise fail(
             "E0210", f"`{block.name.id}` has no parameter `{name.id}`", name.span, "not a parameter",
             help=suggest(name.id, (p.name.id for p in block.params))
-            or f"its parameters are {', '.join(p.name.id for p in block.params)}",
+            or (f"its parameters are {', '.join(p.name.id for p in block.params)}" if block.params else "it has none"),
         )  # fmt: skip
     found = evaluate(frame, value)
     return signatures.check_static(frame, parameter, found, value.span, f"`{block.name.id}`")
@@ -374,7 +389,7 @@ def build(frame: Frame, block: BlockValue, node: syntax.Call) -> BuiltBlock:
     names = [p.name.id for p in declaration.params]
     if len(given.positional) > len(names):
         raise fail(
-            "E0211", f"`{block.label}` takes {len(names)} parameters, {len(given.positional)} are given",
+            "E0211", f"`{block.label}` takes {plural(len(names), 'parameter')}, {len(given.positional)} given",
             given.positional[len(names)][1], "too many",
             help=f"its parameters are {', '.join(names)}" if names else f"write `{block.label}()`",
         )  # fmt: skip
@@ -384,10 +399,11 @@ def build(frame: Frame, block: BlockValue, node: syntax.Call) -> BuiltBlock:
             hint = suggest(key, names)
             raise fail(
                 "E0210", f"`{block.label}` has no parameter `{key}`", pair[1], "not a parameter",
-                help=hint or f"its parameters are {', '.join(names)}",
+                help=hint or (f"its parameters are {', '.join(names)}" if names else "it has none"),
+                edit=signatures.keyword_edit(pair[1], key, names),
             )  # fmt: skip
         if key in chosen:
-            raise fail("E0212", f"`{key}` is given twice", pair[1], "given again here", help="remove one")
+            raise fail("E0212", f"`{key}` is given twice", pair[1], "given again here", help="remove one of the two")
         chosen[key] = pair
     for parameter in declaration.params:
         if parameter.name.id in chosen:
@@ -397,7 +413,7 @@ def build(frame: Frame, block: BlockValue, node: syntax.Call) -> BuiltBlock:
     if missing:
         raise fail(
             "E0213", f"`{block.label}` needs `{missing[0]}`", node.span, f"`{missing[0]}` is missing",
-            help=f"write {block.label}({missing[0]}=...)",
+            help=f"add `{missing[0]}=...`; its parameters are {', '.join(names)}",
         )  # fmt: skip
     return BuiltBlock(replace(block, filled=filled), node.span)
 
@@ -410,14 +426,16 @@ def name_layer(
     origin = session.origin(node, "layer")
     chosen = name or (label.id if label else _automatic_label(frame, built, origin))
     span = label.span if label else built.span
-    if chosen in frame.fixed and frame.fixed[chosen] == "param":
-        raise _label_clash(chosen, span, "a param")
+    if frame.fixed.get(chosen) in ("param", "state"):
+        raise _label_clash(chosen, span, f"a {frame.fixed[chosen]}")
+    if chosen in builder.samples:
+        raise _label_clash(chosen, span, "a sample")
     for key, other in builder.layers.items():
         if key[0] == chosen and other.origin != origin:
             raise fail(
                 "E0107", f"`{chosen}` already names a layer", span, "named again here",
                 notes=(f"the first one is at line {other.span.line}",),
-                help=f"choose another label, or bind the layer to a name to share it: {chosen} = ...",
+                help=f"choose another label; to share the layer, make it once: {chosen} = {built.span.text}",
             )  # fmt: skip
     key = (chosen, frame.loops)
     if key in builder.layers:
@@ -478,12 +496,19 @@ def layer_attribute(frame: Frame, value: LayerValue | LayerPath, node: syntax.At
         return definitions.weight_of_layer(frame, layer, full)
     if any(known[: len(full)] == full for known in layer.weights):
         return LayerPath(layer, full)
-    candidates = [known[len(path)] for known in layer.weights if known[: len(path)] == path]
+    candidates = sorted({known[len(path)] for known in layer.weights if known[: len(path)] == path})
+    candidates += [
+        s.name.id for s in layer.block.declaration.body.statements if isinstance(s, syntax.Function) and not path
+    ]
+    if not layer.weights and not suggest(name, candidates):
+        raise fail(
+            "E0225", f"`{layer.name}.{name}` is not known yet", node.name.span,
+            f"`{layer.name}` has not been applied, so its parameters have no sizes",
+            help=f"apply it first: y = {layer.name}(x)",
+        )  # fmt: skip
     raise fail(
         "E0225", f"`{layer.name}` has no parameter or method `{name}`", node.name.span, "not found",
-        help=suggest(name, candidates)
-        or (f"it has {', '.join(sorted(set(candidates)))}" if candidates else "apply the layer first: its sizes"
-            " are known only then"),
+        help=suggest(name, candidates) or f"it has {', '.join(candidates) or 'none'}",
     )  # fmt: skip
 
 

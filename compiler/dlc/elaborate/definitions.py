@@ -15,7 +15,7 @@ from dlc.elaborate import signatures
 from dlc.elaborate.failure import Failed, blame, fail
 from dlc.elaborate.frame import Builder, Elaborated, Frame, Returned, SelfCall, Session
 from dlc.ir import Const, Expr, Operation, Ref, TensorType
-from dlc.modules import LoadedModule, suggest
+from dlc.modules import LoadedModule, plural, suggest
 from dlc.values import (
     AnyValue,
     BlockValue,
@@ -83,15 +83,14 @@ def elaborate_recipe(session: Session, recipe: Recipe) -> Elaborated:
     found = session.memo.get(key)
     if found is not None:
         return found
-    depth = session.__dict__.setdefault("depth", 0)
-    if depth > DEEPEST:
+    if session.depth > DEEPEST:
         raise fail("E0106", "definitions are nested too deeply", recipe.declaration.name.span,
                    f"more than {DEEPEST} levels", help="flatten the program")  # fmt: skip
-    session.__dict__["depth"] = depth + 1
+    session.depth += 1
     try:
         made = _build(session, recipe)
     finally:
-        session.__dict__["depth"] = depth
+        session.depth -= 1
     session.memo[key] = made
     session.definitions[made.definition.id] = made
     return made
@@ -181,7 +180,7 @@ def _outputs(frame: Frame, recipe: Recipe) -> tuple[ir.Output, ...]:
 
     if frame.result is None:
         raise fail(
-            "E0214", f"`{recipe.name}` returns nothing", recipe.declaration.name.span, "there is no `return`",
+            "E0214", f"`{recipe.name}` returns nothing", recipe.declaration.name.span, "no `return` is reached",
             help="end the body with `return ...`",
         )  # fmt: skip
     span = frame.result_span or recipe.declaration.name.span
@@ -202,14 +201,14 @@ def _outputs(frame: Frame, recipe: Recipe) -> tuple[ir.Output, ...]:
     if declared is not None:
         if len(declared) != len(tensors):
             raise fail(
-                "E0215", f"`{recipe.name}` declares {len(declared)} results, {len(tensors)} are returned", span,
-                "returned here", help="make the two agree",
+                "E0215", f"`{recipe.name}` declares {plural(len(declared), 'result')}, {len(tensors)} returned", span,
+                "returned here", help="make the body and the declared results after `->` agree",
             )  # fmt: skip
         names = [name for name, _ in declared]
         pattern = signatures.Pattern(frame, f"`{recipe.name}`", span)
         for (name, type_), tensor in zip(declared, tensors, strict=True):
             if isinstance(type_, syntax.NamedType) and type_.shape is not None:
-                pattern.match(name or "the result", type_, tensor.type, span)
+                pattern.match(name or "", type_, tensor.type, span)
     return tuple(
         ir.Output(name=name, value=t.operand, type=t.type) for name, t in zip(names, tensors, strict=True)
     )
@@ -406,9 +405,10 @@ def block_recipe(
     result = function.result if isinstance(function, syntax.Function) else declaration.result
     body = function.body
     assert body is not None
-    own = {s.name.id: s for s in declaration.body.statements if isinstance(s, syntax.Function)}
+    own: dict[str, syntax.Function] = {}
     members: tuple[syntax.Statement, ...] = ()
     if declaration.inputs is None:
+        own = {s.name.id: s for s in declaration.body.statements if isinstance(s, syntax.Function)}
         members = tuple(s for s in declaration.body.statements if not isinstance(s, syntax.Function))
     return Recipe(
         declaration, block.module, declaration.kind, declaration.name.id, method, params, inputs, result, body,
@@ -473,10 +473,13 @@ def _call(
     layer: LayerValue | None, node: syntax.Node,
 ) -> AnyValue:  # fmt: skip
     session, builder = frame.session, frame.builder
+    session.calls.append((recipe.name, node.span))
     try:
         made = elaborate_recipe(session, recipe)
     except Failed as failed:
         raise _told(frame, failed, node, recipe.name) from None
+    finally:
+        session.calls.pop()
     definition = made.definition
     outer_statics = {k: v for k, v in recipe.params.items() if isinstance(v, STATIC)}
     outer_sizes = _outer_sizes(recipe, tensors, definition)

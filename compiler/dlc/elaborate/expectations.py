@@ -10,7 +10,7 @@ from dlc.elaborate.expressions import evaluate
 from dlc.elaborate.failure import Failed, fail
 from dlc.elaborate.frame import Session
 from dlc.ir import Const, Operation, Ref
-from dlc.modules import Loader, LoadedModule
+from dlc.modules import LoadedModule, Loader
 from dlc_grammar import syntax
 
 STATIC = (Const, Ref, Operation)

@@ -16,8 +16,8 @@ from dlc.values import (
     POISON,
     AnyValue,
     BlockValue,
-    Builtin,
     BuiltBlock,
+    Builtin,
     DTypeValue,
     FunctionValue,
     LayerPath,
@@ -89,6 +89,9 @@ def lookup(frame: Frame, name: str, span: Span) -> AnyValue:
         )  # fmt: skip
     if name in frame.methods:
         return FunctionValue(frame.methods[name], frame.module, "self")
+    if name in frame.gone:
+        label, help_ = frame.gone[name]
+        raise fail("E0118", f"`{name}` is not known here", span, label, help=help_)
     found = global_name(frame, frame.module, name)
     if found is not None:
         return found
@@ -116,7 +119,7 @@ def global_name(frame: Frame, module: LoadedModule, name: str) -> AnyValue | Non
     for place in (module, prelude):
         if place is None:
             continue
-        if name in place.imported and is_broken(place.imported[name][0]):
+        if name in place.doubtful or (name in place.imported and is_broken(place.imported[name][0])):
             raise Failed(None)
         found = place.find(name)
         if found is not None:
@@ -142,7 +145,7 @@ def declared(frame: Frame, module: LoadedModule, item: Any) -> AnyValue:
             if isinstance(value, BlockValue):
                 return value
             raise fail(
-                "E0220", f"`{item.name.id}` is not a block", item.value.span,
+                "E0236", f"`{item.name.id}` is not a block", item.value.span,
                 f"this is {values.describe(value)}", help="write for example: block Norm = GroupNorm(32)",
             )  # fmt: skip
     raise AssertionError(item)
@@ -153,7 +156,7 @@ def _module_frame(frame: Frame, module: LoadedModule) -> Frame:
 
 
 def _file_constant(frame: Frame, module: LoadedModule, item: syntax.Const) -> AnyValue:
-    active = frame.session.__dict__.setdefault("evaluating", [])
+    active = frame.session.evaluating
     if item in active:
         raise fail(
             "E0105", f"`{item.name.id}` is defined in terms of itself", item.name.span, "the cycle is here",
@@ -349,10 +352,13 @@ def _attribute(frame: Frame, node: syntax.Attribute) -> AnyValue:
         case ListValue() | TensorValue():
             raise fail(
                 "E0225", f"{values.describe(value)} has no `{name}`", node.name.span, "not found",
-                help="apply a function: `shape`-like facts are names in the signature",
+                help="sizes are named in the signature (x: float[B, T]); the rest are functions, as in transpose(x)",
             )  # fmt: skip
+        case Poison():
+            raise Failed(None)
         case _:
-            raise fail("E0225", f"{values.describe(value)} has no `{name}`", node.name.span, "not found")
+            raise fail("E0225", f"{values.describe(value)} has no `{name}`", node.name.span, "not found",
+                       help="results, layers and nets with presets have parts; this has none")  # fmt: skip
 
 
 def _record_field(record: RecordValue, node: syntax.Attribute) -> AnyValue:
@@ -430,25 +436,35 @@ def _bound(frame: Frame, node: syntax.Expr | None) -> object:
     return found.value
 
 
+def _positions(count: int) -> str:
+    return f"positions run from 0 to {count - 1}" if count else "the list is empty"
+
+
 def _list_index(frame: Frame, node: syntax.Index, value: AnyValue) -> AnyValue:
     if len(node.subscripts) != 1:
-        raise fail("E0305", "a list has one axis", node.span, "two subscripts")
+        raise fail("E0305", "a list has one axis", node.span, f"{len(node.subscripts)} subscripts",
+                   help="write x[0][1] for a list in a list")  # fmt: skip
     subscript = node.subscripts[0]
     items = elements(frame, value, node.value.span)
     if isinstance(subscript, syntax.Slice):
-        chosen = slice(*(_bound(frame, part) for part in (subscript.start, subscript.stop, subscript.step)))
-        return sequence(items[chosen])
+        bounds = [_bound(frame, part) for part in (subscript.start, subscript.stop, subscript.step)]
+        if bounds[2] == 0 or any(isinstance(bound, Dim) for bound in bounds):
+            raise fail("E0305", "a list is cut at numbers, in steps that are not 0", node.span, "in this slice",
+                       help="write for example x[1:3]")  # fmt: skip
+        return sequence(items[slice(*bounds)])
     if isinstance(subscript, syntax.Ellipsis_):
-        raise fail("E0305", "a list has one axis", node.span, "`...` selects axes of a tensor")
+        raise fail("E0305", "a list has one axis", node.span, "`...` selects axes of a tensor",
+                   help="stack a list of tensors first: stack(x)[...]")  # fmt: skip
     position = static(frame, subscript, "a position")
     if isinstance(value, STATIC):
         try:
             return statics.item(value, position)
         except statics.Wrong as wrong:
-            raise fail("E0305", str(wrong), node.span, "here") from None
+            raise fail("E0305", str(wrong), node.span, "no such element", help=_positions(len(items))) from None
     where = position.value
-    if not isinstance(where, int) or not -len(items) <= where < len(items):
-        raise fail("E0305", f"position {where} is outside a list of {len(items)}", node.span, "here")
+    if not isinstance(where, int) or isinstance(where, bool) or not -len(items) <= where < len(items):
+        raise fail("E0305", f"position {statics.show(where)} is outside a list of {len(items)}", node.span,
+                   "no such element", help=_positions(len(items)))  # fmt: skip
     found = items[where]
     if isinstance(value, ListValue) and value.name is not None and isinstance(found, TensorValue):
         output = frame.builder.tensor(found.type)

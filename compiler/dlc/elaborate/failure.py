@@ -40,5 +40,5 @@ def blame(failed: Failed, call: Span, label: str) -> Failed:
     return Failed(replace(found, span=call, label=fact, notes=notes, edit=None))
 
 
-_TELLING = frozenset({"E0301", "E0304", "E0302", "E0303"})
+_TELLING = frozenset({"E0301", "E0304", "E0302", "E0303", "E0307", "E0309"})
 """Codes whose label carries the sizes, which the user wants to see at the own line."""

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dlc import dims, ir, statics
 from dlc.dims import Dim
-from dlc.elaborate.failure import fail
+from dlc.elaborate.failure import Failed, fail
 from dlc.ir import Expr, Location, TensorType
-from dlc.modules import Loader, LoadedModule
+from dlc.modules import LoadedModule, Loader
 from dlc.values import AnyValue, LayerValue, TensorValue
 from dlc_grammar import syntax
-from dlc_grammar.diagnostics import Diagnostic
+from dlc_grammar.diagnostics import Diagnostic, Note
 from dlc_grammar.source import Source, Span
 
-BUDGET = 1_000_000
-"""Elaborated nodes (E0106); keeps "finite" from meaning forever."""
+BUDGET = 250_000
+"""Elaborated nodes and rounds (E0106); keeps "finite" from meaning forever. The largest known nets need a
+twentieth; a hundred thousand take about a second and 200 MB."""
 
 
 @dataclass
@@ -49,11 +50,15 @@ class Session:
         self.origins: dict[tuple[int, str], int] = {}
         self.kept: list[syntax.Node] = []
         self.nodes = 0
+        self.exhausted = False
+        self.depth = 0
+        self.evaluating: list[syntax.Node] = []
+        self.calls: list[tuple[str, Span]] = []
         self.rounds = 0
         self.facts: dict[str, int] = {}
         self.requirements: list[ir.Requirement] = []
         self.checks: list[tuple[Expr, Expr, Span]] = []
-        self.reported: set[tuple[str, int, int, str]] = set()
+        self.reported: set[tuple[str, int, int]] = set()
         self.locations: dict[tuple[int, int, int], Location] = {}
         self.modules: dict[int, LoadedModule] = {}
 
@@ -83,8 +88,11 @@ class Session:
     def count(self, span: Span) -> None:
         self.nodes += 1
         if self.nodes > BUDGET:
+            if self.exhausted:
+                raise Failed(None)
+            self.exhausted = True
             raise fail(
-                "E0106", "this net expands to more than a million nodes", span, "the budget ran out here",
+                "E0106", f"this net expands to more than {BUDGET:_} nodes", span, "the budget ran out here",
                 help="repeat less, or use `scan` for a loop that runs when the model runs",
             )  # fmt: skip
 
@@ -92,11 +100,19 @@ class Session:
         if diagnostic is None:
             return
         span = diagnostic.span
-        place = (id(span.source), span.start) if span else (0, 0)
-        key = (diagnostic.code, *place, diagnostic.message)
+        key = (diagnostic.code, id(span.source), span.start) if span else (diagnostic.message, 0, 0)
         if key not in self.reported:
             self.reported.add(key)
-            self.diagnostics.append(diagnostic)
+            self.diagnostics.append(self._with_call(diagnostic))
+
+    def _with_call(self, diagnostic: Diagnostic) -> Diagnostic:
+        """Sizes are wrong for one use of a block: the note says for which."""
+        if not self.calls or not diagnostic.code.startswith("E03"):
+            return diagnostic
+        name, span = self.calls[-1]
+        if not self.is_user(span.source) or not diagnostic.span or diagnostic.span.source.name.startswith("std/"):
+            return diagnostic
+        return replace(diagnostic, notes=(*diagnostic.notes, Note(f"in this call of `{name}`", span)))
 
     def module_of(self, declaration: syntax.Node) -> LoadedModule | None:
         """The file that a declaration stands in."""
@@ -105,6 +121,11 @@ class Session:
                 if module is not None:
                     self.modules[id(module.source)] = module
         return self.modules.get(id(declaration.span.source))
+
+    def sources(self) -> list[Source]:
+        """Every text that takes part, a text without a path included."""
+        found = [module.source for module in self.loader.modules.values() if module is not None]
+        return [*found, *(source for source in self.loader.texts if source not in found)]
 
     def is_user(self, source: Source) -> bool:
         """Whether the user wrote the text (messages blame the user's line, not the library's)."""
@@ -125,6 +146,8 @@ class Builder:
     layer_order: list[LayerValue] = field(default_factory=list)
     auto_names: dict[str, int] = field(default_factory=dict)
     auto_labels: dict[int, str] = field(default_factory=dict)
+    samples: dict[str, int] = field(default_factory=dict)
+    """The identity of the syntax node of each `sample`, by name."""
     broken: bool = False
     """Something in the body was wrong and was reported; the definition is not usable."""
 
@@ -177,8 +200,8 @@ class Frame:
     maybe: dict[str, Span] = field(default_factory=dict)
     """Names assigned in one branch of an `if` only; using them is an error."""
     emissions: list[tuple[syntax.Emit, TensorValue]] | None = None
-    updates: set[str] = field(default_factory=set)
-
+    gone: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Names of a loop or scan that is over, with why they are unknown and what to do."""
     in_scan: bool = False
 
     def constant_tensors(self, declaration: syntax.Function) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import fnmatch
 import re
 from collections.abc import Iterator, Mapping
@@ -9,13 +10,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from dlc import dims, ir, statics
+from dlc import dims, ir, statics, values
 from dlc.dims import Dim
 from dlc.elaborate import definitions, signatures
 from dlc.elaborate.failure import Failed, fail
 from dlc.elaborate.frame import Builder, Elaborated, Frame, InitRule, Session
 from dlc.ir import Const, Expr, Operation, Ref, TensorType
-from dlc.modules import Loader, LoadedModule, suggest
+from dlc.modules import LoadedModule, Loader, suggest
 from dlc.values import AnyValue, BlockValue
 from dlc_grammar import syntax
 from dlc_grammar.source import Span
@@ -45,8 +46,7 @@ def input_type(
         raise fail("E0302", f"`{parameter.name.id}` needs a tensor type", parameter.span, "an input of a net",
                    help="write for example float[B, 3, H, W]")  # fmt: skip
     if type_.name not in signatures.DTYPES or type_.name == "num":
-        raise fail("E0302", f"unknown type `{type_.name}`", type_.span, "not a tensor type",
-                   help=suggest(type_.name, ("float", "int", "bool")) or "tensors are float, int or bool")  # fmt: skip
+        raise signatures.unknown_type(type_)
     shape: list[Expr] = []
     for dim in type_.shape:
         if isinstance(dim, (syntax.DimPack, syntax.DimAny)) or (isinstance(dim, syntax.Name) and dim.id == "_"):
@@ -96,8 +96,9 @@ def elaborate_net(session: Session, module: LoadedModule, block: BlockValue) -> 
                     for training in (False, True)
                 )
         if not methods:
-            raise fail("E0214", f"`{declaration.name.id}` has no inputs and no method", declaration.name.span,
+            raise fail("E0234", f"`{declaration.name.id}` has no inputs and no method", declaration.name.span,
                        "nothing to build", help="give it inputs, or write fn forward(...)")  # fmt: skip
+        _labels_across_methods(session, made)
         weights = collect_weights(session, made)
     except Failed as failed:
         session.report(failed.diagnostic)
@@ -145,6 +146,23 @@ def callees(region: ir.Region) -> Iterator[str]:
             yield from callees(node.body)
 
 
+def _labels_across_methods(session: Session, made: list[Elaborated]) -> None:
+    """Two methods of one net use a label for one layer only if a member declares it. Raises E0107."""
+    seen: dict[tuple[str, str], tuple[str, int | ir.Location]] = {}
+    for item in made:
+        definition = item.definition
+        named: list[tuple[str, int | ir.Location, ir.Location]] = [(w.name, w.at, w.at) for w in definition.weights]
+        named.extend((layer.name, layer.origin, layer.at) for layer in definition.layers)
+        for name, identity, at in named:
+            method, other = seen.setdefault((definition.family, name), (definition.method, identity))
+            if method != definition.method and other != identity:
+                raise fail(
+                    "E0107", f"`{name}` already names a layer of `{method}`", _span(session, at),
+                    f"named again in `{definition.method}`",
+                    help="choose another label; to share the layer, make it before the methods: name = Block(...)",
+                )  # fmt: skip
+
+
 # ---------------------------------------------------------------- weights and initial values
 
 
@@ -155,16 +173,16 @@ def collect_weights(session: Session, roots: list[Elaborated]) -> tuple[ir.Weigh
     for root in roots:
         for path, spec in _weights_of(session, root, memo).items():
             if path in found and found[path].at != spec.at:
-                raise fail("E0107", f"`{path}` is declared by two methods", root.definition and _span_of(session, spec),
+                raise fail("E0107", f"`{path}` is declared by two methods", _span(session, spec.at),
                            "declared again here", help="choose another label in one of them")  # fmt: skip
             found.setdefault(path, spec)
     return tuple(found.values())
 
 
-def _span_of(session: Session, spec: ir.WeightSpec) -> Span:
-    for module in session.loader.modules.values():
-        if module is not None and module.name == spec.at.file:
-            return Span(module.source, spec.at.start, spec.at.stop)
+def _span(session: Session, at: ir.Location) -> Span:
+    for source in session.sources():
+        if source.name == at.file:
+            return Span(source, at.start, at.stop)
     raise Failed(None)
 
 
@@ -204,13 +222,19 @@ def _apply_init(rules: tuple[InitRule, ...], found: dict[str, ir.WeightSpec]) ->
         pattern = glob(rule.pattern)
         matched = [path for path in found if pattern.fullmatch(path)]
         if not matched:
-            shown = ", ".join(list(found)[:3])
             raise fail("E0601", f'pattern "{rule.pattern}" matches no parameter', rule.span, "in init",
-                       help=f"paths look like {shown}")  # fmt: skip
+                       help=_closest_paths(rule.pattern, found))  # fmt: skip
         for path in matched:
             update = {"init": rule.distribution.name, "init_args": _numbers(rule.distribution)}
             if found[path].kind == "param":
                 found[path] = found[path].model_copy(update=update)
+
+
+def _closest_paths(pattern: str, found: Mapping[str, object]) -> str:
+    if not found:
+        return "there are no parameters here"
+    close = difflib.get_close_matches(pattern.replace("*", ""), list(found), n=3, cutoff=0.6)
+    return f"paths look like {', '.join(close or list(found)[:3])}"
 
 
 @lru_cache(maxsize=256)
@@ -221,7 +245,7 @@ def glob(pattern: str) -> re.Pattern[str]:
         if pattern.startswith("**.", at):
             out, at = out + r"(?:[^.]+\.)*", at + 3
         elif pattern.startswith("**", at):
-            out, at = out + ".*", at + 2
+            out, at = out + ("" if out.endswith(".*") else ".*"), at + 2
         elif pattern[at] == "*":
             out, at = out + "[^.]*", at + 1
         elif pattern[at] == "{" and "}" in pattern[at:]:
@@ -283,7 +307,7 @@ def resolve_net(session: Session, module: LoadedModule, node: syntax.Expr) -> Bl
         return value.block
     if isinstance(value, BlockValue):
         return value
-    raise fail("E0220", "a net is needed here", node.span, "this is not a net", help="write for example LeNet5()")
+    raise fail("E0236", "a net is needed here", node.span, f"this is {values.describe(value)}", help="write for example LeNet5()")
 
 
 def new_session(loader: Loader) -> Session:

@@ -1,11 +1,197 @@
-"""Names, before anything runs: unknown names and cycles in every body, also where no net uses it."""
+"""Names, before anything runs: unknown names and cycles in every body, also where no net uses it.
+
+In: a loaded file. Out: diagnostics (E0101, E0105). What a name *is* (block, tensor, number) is decided
+when its body is elaborated.
+"""
 
 from __future__ import annotations
 
-from dlc.modules import Loader, LoadedModule
-from dlc_grammar.diagnostics import Diagnostic
+from collections.abc import Iterator
+from dataclasses import fields
+from typing import Any
+
+from dlc.elaborate import calls
+from dlc.elaborate.expressions import DTYPES
+from dlc.modules import Declaration, LoadedModule, Loader, suggest
+from dlc_grammar import syntax
+from dlc_grammar.diagnostics import Diagnostic, Edit, Note
+from dlc_grammar.source import Span
+
+ALWAYS = frozenset({*calls.BUILTINS, *DTYPES, "training", "int", "float", "bool", "str", "num", "list", "dtype"})
 
 
 def resolve(loader: Loader, module: LoadedModule) -> list[Diagnostic]:
     """Findings about the names of one file."""
-    return []
+    known = set(module.declarations) | set(module.imported) | set(ALWAYS)
+    if loader.prelude is not None:
+        known |= set(loader.prelude.declarations)
+    found: list[Diagnostic] = []
+    for declaration in module.declarations.values():
+        for name, span, scope in _unknown(declaration, known):
+            hint = suggest(name, scope)
+            edit = Edit(span, hint.split("`")[1]) if hint else None
+            help_ = hint or "define it, or import it"
+            found.append(
+                Diagnostic("E0101", f"unknown name `{name}`", span, "not found in this scope", (), help_, edit)
+            )
+    found.extend(_cycles(module))
+    return found
+
+
+# ---------------------------------------------------------------- unknown names
+
+
+def _unknown(declaration: Declaration, known: set[str]) -> Iterator[tuple[str, Span, set[str]]]:
+    match declaration:
+        case syntax.Function():
+            yield from _in_body(declaration, (*declaration.params,), declaration.body, known)
+        case syntax.Block():
+            params = (*declaration.params, *(declaration.inputs or ()))
+            methods = {s.name.id for s in declaration.body.statements if isinstance(s, syntax.Function)}
+            members = _bound(declaration.body)
+            yield from _in_body(declaration, params, declaration.body, known | methods)
+            for statement in declaration.body.statements:
+                if isinstance(statement, syntax.Function):
+                    outer = known | methods | members | {p.name.id for p in declaration.params}
+                    yield from _in_body(statement, statement.params, statement.body, outer)
+        case syntax.Alias() | syntax.Const():
+            yield from _names(declaration.value, known)
+
+
+def _in_body(
+    declaration: Any, params: tuple[syntax.Parameter, ...], body: syntax.Body | None, known: set[str]
+) -> Iterator[tuple[str, Span, set[str]]]:
+    scope = set(known) | {p.name.id for p in params}
+    for parameter in params:
+        scope |= _sizes(parameter.type)
+    if body is not None:
+        scope |= _bound(body)
+        for statement in body.statements:
+            if not isinstance(statement, syntax.Function):
+                yield from _names(statement, scope)
+    for parameter in params:
+        if parameter.default is not None:
+            yield from _names(parameter.default, scope)
+
+
+def _sizes(type_: Any) -> set[str]:
+    """Capital names (and packs) that a type binds."""
+    found: set[str] = set()
+    for node in _walk(type_):
+        if isinstance(node, syntax.DimPack):
+            found.add(node.name)
+        elif isinstance(node, syntax.Name) and (node.id[:1].isupper() or node.id == "_"):
+            found.add(node.id)
+    return found
+
+
+def _bound(body: syntax.Body) -> set[str]:
+    """Every name that a body gives a value anywhere."""
+    found: set[str] = set()
+    for node in _walk(body):
+        match node:
+            case syntax.Assign():
+                found |= {t.id for t in node.targets}
+            case syntax.For() | syntax.Comprehension():
+                found |= {t.id for t in node.targets}
+            case syntax.Const() | syntax.Variable() | syntax.ScanSource() | syntax.Emit():
+                found.add(node.name.id)
+    return found
+
+
+def _names(node: Any, scope: set[str]) -> Iterator[tuple[str, Span, set[str]]]:
+    """Names in an expression or statement that are not in scope. Types are checked when elaborated."""
+    for inner in _walk(node, types=False):
+        if isinstance(inner, syntax.Name) and inner.id not in scope and inner.id != "_":
+            yield inner.id, inner.span, scope
+
+
+_TYPES = (syntax.NamedType, syntax.LiteralType, syntax.KindType, syntax.TupleType, syntax.UnionType)
+
+
+def _walk(node: Any, types: bool = True) -> Iterator[Any]:
+    """All syntax nodes below a node, without recursion."""
+    stack = [node]
+    while stack:
+        current = stack.pop()
+        if isinstance(current, tuple):
+            stack.extend(reversed(current))
+        elif isinstance(current, syntax.Node):
+            if not types and isinstance(current, _TYPES):
+                continue
+            yield current
+            if types is False and isinstance(current, syntax.Function):
+                continue
+            stack.extend(reversed([getattr(current, f.name) for f in fields(current) if f.name != "span"]))
+
+
+# ---------------------------------------------------------------- cycles
+
+
+def _cycles(module: LoadedModule) -> list[Diagnostic]:
+    """Declarations, and methods of one net, refer to each other without cycles."""
+    graph: dict[str, list[tuple[str, Span]]] = {}
+    for name, declaration in module.declarations.items():
+        inside = _bound_names(declaration)
+        graph[name] = [
+            (n.id, n.span)
+            for n in _walk(declaration)
+            if isinstance(n, syntax.Name) and n.id in module.declarations and n.id not in inside
+        ]
+    found = _find_cycles(graph)
+    for declaration in module.declarations.values():
+        if isinstance(declaration, syntax.Block) and declaration.inputs is None:
+            methods = {s.name.id: s for s in declaration.body.statements if isinstance(s, syntax.Function)}
+            calls_ = {
+                name: [(n.id, n.span) for n in _walk(m) if isinstance(n, syntax.Name) and n.id in methods]
+                for name, m in methods.items()
+            }
+            found.extend(_find_cycles(calls_))
+    return found
+
+
+def _bound_names(declaration: Declaration) -> set[str]:
+    """Names that a declaration binds itself, so that using them refers to nothing outside."""
+    params: tuple[syntax.Parameter, ...] = ()
+    if isinstance(declaration, (syntax.Function, syntax.Block)):
+        params = declaration.params
+    if isinstance(declaration, syntax.Block):
+        params = (*params, *(declaration.inputs or ()))
+    body = declaration.body if isinstance(declaration, (syntax.Function, syntax.Block)) else None
+    return {p.name.id for p in params} | (_bound(body) if body is not None else set())
+
+
+def _find_cycles(graph: dict[str, list[tuple[str, Span]]]) -> list[Diagnostic]:
+    state: dict[str, int] = {}
+    found: list[Diagnostic] = []
+    for root in graph:
+        if root in state:
+            continue
+        path: list[str] = [root]
+        stack = [iter(graph[root])]
+        state[root] = 1
+        while stack:
+            step = next(stack[-1], None)
+            if step is None:
+                state[path.pop()] = 2
+                stack.pop()
+                continue
+            name, span = step
+            if state.get(name) == 1:
+                cycle = [*path[path.index(name) :], name]
+                found.append(_cycle(cycle, span))
+                state[name] = 3
+            elif name not in state:
+                state[name] = 1
+                path.append(name)
+                stack.append(iter(graph[name]))
+    return found
+
+
+def _cycle(cycle: list[str], span: Span) -> Diagnostic:
+    shown = " -> ".join(cycle)
+    return Diagnostic(
+        "E0105", f"`{cycle[0]}` refers to itself", span, "the cycle closes here",
+        (Note(f"the path is {shown}"),),
+        "declarations may not be recursive; repeat with `for`, or with `scan` when the model runs",
+    )  # fmt: skip

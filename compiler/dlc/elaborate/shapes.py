@@ -14,6 +14,7 @@ from dlc import dims, statics
 from dlc.dims import Dim
 from dlc.elaborate.failure import Failed, fail
 from dlc.ir import Const, DType, Expr, Operation, Ref, TensorType
+from dlc.modules import plural
 from dlc.values import TensorValue
 from dlc_grammar.diagnostics import Diagnostic, Note
 from dlc_grammar.source import Span
@@ -37,6 +38,11 @@ class Application:
     def fail(self, code: str, message: str, label: str, help: str = "", notes: tuple[str, ...] = ()) -> Failed:
         return fail(code, message, self.span, label, help=help, notes=notes)
 
+    @property
+    def shown(self) -> str:
+        """The operation as the text writes it: `+`, `softmax`."""
+        return SIGNS.get(self.op, self.op)
+
     def type(self, position: int = 0) -> TensorType:
         """The type of an operand; a compile-time number is a scalar."""
         value = self.inputs[position]
@@ -52,7 +58,15 @@ class Application:
 
     def equal(self, a: Expr, b: Expr, what: str) -> None:
         """Demand that two sizes are the same."""
-        require_equal(self, a, b, self.span, f"{what} do not agree", "in `" + self.op + "`")
+        require_equal(self, a, b, self.span, f"{what} do not agree", f"in `{self.shown}`: ")
+
+
+SIGNS = {
+    "add": "+", "subtract": "-", "multiply": "*", "divide": "/", "floor_divide": "//", "remainder": "%",
+    "power": "**", "matmul": "@", "equal": "==", "not_equal": "!=", "less": "<", "less_equal": "<=",
+    "greater": ">", "greater_equal": ">=", "logical_and": "and", "logical_or": "or", "logical_not": "not",
+    "negative": "-",
+}  # fmt: skip
 
 
 def number_dtype(value: Expr) -> DType:
@@ -125,17 +139,17 @@ def promote(site: Application, positions: Sequence[int]) -> DType:
     if len(kinds - set(FLOATS)) + bool(floats) > 1:
         shown = " and ".join(sorted(kinds))
         raise site.fail(
-            "E0307", f"`{site.op}` of {shown} tensors", f"this combines {shown}",
+            "E0307", f"`{site.shown}` of {shown} tensors", f"this combines {shown}",
             help="convert one side: cast(x, float) or cast(x, int)",
         )  # fmt: skip
     if not floats and "int" in kinds and "float" in numbers:
         raise site.fail(
-            "E0307", f"`{site.op}` of an int tensor and a float number", "this combines int and float",
+            "E0307", f"`{site.shown}` of an int tensor and a float number", "this combines int and float",
             help="convert the tensor: cast(x, float)",
         )  # fmt: skip
     if "bool" in kinds and set(numbers) - {"bool"}:
         raise site.fail(
-            "E0307", f"`{site.op}` of a bool tensor and a number", "this combines bool and a number",
+            "E0307", f"`{site.shown}` of a bool tensor and a number", "this combines bool and a number",
             help="convert the tensor: cast(x, float) or cast(x, int)",
         )  # fmt: skip
     if len(floats) > 1:
@@ -158,6 +172,11 @@ def broadcast_shape(site: Application, shapes: Sequence[tuple[Expr, ...]]) -> tu
         result.append(min(wide, key=statics.length))
     _no_outer_product(site, shapes, result)
     return tuple(result)
+
+
+def plural_axes(number: int) -> str:
+    """`1 axis`, `2 axes`."""
+    return "1 axis" if number == 1 else f"{number} axes"
 
 
 def _shown(shape: Sequence[Expr]) -> str:
@@ -198,7 +217,7 @@ def elementwise(site: Application) -> list[TensorType]:
         dtype = "float"
     if dtype == "bool":
         raise site.fail(
-            "E0307", f"`{site.op}` of bool tensors", "these are bool", help="convert them: cast(x, float)"
+            "E0307", f"`{site.shown}` of bool tensors", "these are bool", help="convert them: cast(x, float)"
         )
     return [TensorType(dtype=dtype, shape=broadcast_shape(site, [t.shape for t in site.types()]))]
 
@@ -212,7 +231,7 @@ def logical(site: Application) -> list[TensorType]:
     for type_ in site.types():
         if type_.dtype != "bool":
             raise site.fail(
-                "E0307", f"`{site.op}` needs bool tensors", f"this is {type_}", help="compare first: x != 0.0"
+                "E0307", f"`{site.shown}` needs bool tensors", f"this is {type_}", help="compare first: x != 0.0"
             )
     return [TensorType(dtype="bool", shape=broadcast_shape(site, [t.shape for t in site.types()]))]
 
@@ -232,7 +251,7 @@ def same(site: Application) -> list[TensorType]:
 def floating(site: Application) -> list[TensorType]:
     type_ = site.type()
     if type_.dtype not in FLOATS:
-        raise site.fail("E0307", f"`{site.op}` needs a float tensor", f"this is {type_}",
+        raise site.fail("E0307", f"`{site.shown}` needs a float tensor", f"this is {type_}",
                         help="convert it: cast(x, float)")  # fmt: skip
     return [type_]
 
@@ -249,18 +268,18 @@ def axes_of(site: Application, rank: int, name: str = "axis") -> tuple[int, ...]
     found = []
     for axis in chosen:
         if not isinstance(axis, int) or not -rank <= axis < rank:
-            raise site.fail("E0305", f"axis {axis} is outside a tensor of {rank} axes", f"in `{site.op}`",
+            raise site.fail("E0305", f"axis {axis} is outside a tensor of {rank} axes", f"in `{site.shown}`",
                             help=f"axes run from 0 to {rank - 1}, or from -{rank} to -1")  # fmt: skip
         found.append(axis % rank)
     if len(set(found)) != len(found):
-        raise site.fail("E0305", "an axis is named twice", f"in `{site.op}`", help="name each axis once")
+        raise site.fail("E0305", "an axis is named twice", f"in `{site.shown}`", help="name each axis once")
     return tuple(found)
 
 
 def one_axis(site: Application, rank: int, name: str = "axis") -> int:
     """The one axis an attribute selects."""
     if not isinstance(site.attr(name).value, int):
-        raise site.fail("E0305", f"`{site.op}` needs one axis", "no axis is given", help="write axis=-1")
+        raise site.fail("E0305", f"`{site.shown}` needs one axis", "no axis is given", help="write axis=-1")
     return axes_of(site, rank, name)[0]
 
 
@@ -276,9 +295,9 @@ def reduction(site: Application) -> list[TensorType]:
     dtype: DType = type_.dtype
     if site.op in ("any", "all"):
         if dtype != "bool":
-            raise site.fail("E0307", f"`{site.op}` needs a bool tensor", f"this is {type_}")
+            raise site.fail("E0307", f"`{site.shown}` needs a bool tensor", f"this is {type_}", "compare first: x > 0.0")
     elif dtype == "bool" or (site.op in ("mean", "variance") and dtype not in FLOATS):
-        raise site.fail("E0307", f"`{site.op}` of {type_}", "this has no such reduction",
+        raise site.fail("E0307", f"`{site.shown}` of {type_}", "this has no such reduction",
                         help="convert it: cast(x, float)")  # fmt: skip
     if site.op in ("argmax", "argmin"):
         dtype = "int"
@@ -310,7 +329,13 @@ def sizes_of(site: Application, expr: Expr, what: str = "shape") -> tuple[Expr, 
     found = []
     for position, value in enumerate(values):
         if not isinstance(value, (int, Dim)) or isinstance(value, bool):
-            raise site.fail("E0305", f"a {what} is a list of sizes", f"{statics.describe(value)} is not a size")
+            raise site.fail("E0306", f"a {what} is a list of sizes", f"{statics.describe(value)} is not a size",
+                            "write for example [B, 4 * D]; divide sizes with //")  # fmt: skip
+        if isinstance(value, int) and value < 1:
+            raise site.fail("E0306", f"a size is at least 1, not {value}", f"in this {what}",
+                            "check the numbers that it is computed from")  # fmt: skip
+        if not isinstance(expr.value, tuple):
+            return (expr,)
         found.append(parts[position] if parts else statics.item(expr, Const(value=position)))
     return tuple(found)
 
@@ -328,11 +353,13 @@ def transpose(site: Application) -> list[TensorType]:
     axes = site.attr("axes").value
     if axes is None:
         if type_.rank < 2:
-            raise site.fail("E0305", f"transpose of {type_}", "this has fewer than two axes")
+            raise site.fail("E0302", f"transpose of {type_}", "this has fewer than two axes",
+                            "a tensor of one axis needs no transpose")  # fmt: skip
         return [TensorType(dtype=type_.dtype, shape=(*type_.shape[:-2], type_.shape[-1], type_.shape[-2]))]
     order = axes_of(site, type_.rank, "axes")
     if len(order) != type_.rank:
-        raise site.fail("E0305", "transpose needs every axis once", f"{type_} has {type_.rank} axes")
+        raise site.fail("E0305", "transpose needs every axis once", f"{type_} has {type_.rank} axes",
+                        f"write for example axes={list(reversed(range(type_.rank)))}")  # fmt: skip
     return [TensorType(dtype=type_.dtype, shape=tuple(type_.shape[axis] for axis in order))]
 
 
@@ -340,7 +367,8 @@ def matmul(site: Application) -> list[TensorType]:
     a, b = site.type(0), site.type(1)
     dtype = promote(site, (0, 1))
     if a.rank == 0 or b.rank < 2:
-        raise site.fail("E0302", f"`@` of {a} and {b}", "the right side needs two axes or more",
+        side = "the right side needs two axes or more" if a.rank else "the left side has no axis"
+        raise site.fail("E0302", f"`@` of {a} and {b}", side,
                         help="a matrix product is [..., m, k] @ [k, n]")  # fmt: skip
     message = f"`@` of {a} and {b}: the inner sizes differ"
     require_equal(site, a.shape[-1], b.shape[-2], site.span, message, "")
@@ -355,14 +383,15 @@ def matmul(site: Application) -> list[TensorType]:
 def concat(site: Application) -> list[TensorType]:
     types = site.types()
     if not types:
-        raise site.fail("E0305", "concat of an empty list", "nothing to join")
+        raise site.fail("E0311", "concat of an empty list", "nothing to join", "give it one tensor or more")
     first = types[0]
     axis = one_axis(site, first.rank)
     dtype = promote(site, range(len(types)))
     total = first.shape[axis]
     for other in types[1:]:
         if other.rank != first.rank:
-            raise site.fail("E0302", f"concat of {first} and {other}", "these have different numbers of axes")
+            raise site.fail("E0302", f"concat of {first} and {other}", "these have different numbers of axes",
+                            "reshape or rearrange one of them first")  # fmt: skip
         for position in range(first.rank):
             if position != axis:
                 message = f"concat of {first} and {other}: axis {position} differs"
@@ -375,12 +404,13 @@ def concat(site: Application) -> list[TensorType]:
 def stack(site: Application) -> list[TensorType]:
     types = site.types()
     if not types:
-        raise site.fail("E0305", "stack of an empty list", "nothing to stack")
+        raise site.fail("E0311", "stack of an empty list", "nothing to stack", "give it one tensor or more")
     first = types[0]
     axis = one_axis(site, first.rank + 1)
     for other in types[1:]:
         if other.rank != first.rank:
-            raise site.fail("E0302", f"stack of {first} and {other}", "these have different numbers of axes")
+            raise site.fail("E0302", f"stack of {first} and {other}", "these have different numbers of axes",
+                            "reshape or rearrange one of them first")  # fmt: skip
         for a, b in zip(first.shape, other.shape, strict=True):
             require_equal(site, a, b, site.span, f"stack of {first} and {other}", "")
     shape = (*first.shape[:axis], Const(value=len(types)), *first.shape[axis:])
@@ -401,8 +431,12 @@ def split(site: Application) -> list[TensorType]:
         require_equal(site, size, total, site.span, f"split of {type_}: the parts do not add up", "")
     else:
         count = parts.value
-        if not isinstance(count, int) or count < 1:
-            raise site.fail("E0305", "split needs a number of parts", f"this is {statics.describe(count)}")
+        if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= MOST_PARTS:
+            raise site.fail("E0306", "split needs a number of parts", f"this is {statics.describe(count)}",
+                            "write for example split(x, 2), or the size of each part: split(x, [4, 4])")  # fmt: skip
+        if isinstance(size.value, int) and size.value < count:
+            raise site.fail("E0306", f"split of {type_} into {count} parts", f"the axis has only {size.value}",
+                            "split into fewer parts")  # fmt: skip
         share = statics.binary("//", size, parts)
         message = f"split of {type_} into {count} parts leaves a rest"
         require_equal(site, size, times(share, parts), site.span, message, "")
@@ -414,10 +448,14 @@ def split(site: Application) -> list[TensorType]:
     ]
 
 
+MOST_PARTS = 10_000
+
+
 def broadcast(site: Application) -> list[TensorType]:
     type_, shape = site.type(), sizes_of(site, site.attrs["shape"])
     if len(shape) < type_.rank:
-        raise site.fail("E0302", f"broadcast of {type_} to {_shown(shape)}", "the result has fewer axes")
+        raise site.fail("E0302", f"broadcast of {type_} to {_shown(shape)}", "the result has fewer axes",
+                        "name every axis of the result")  # fmt: skip
     for a, b in zip(reversed(type_.shape), reversed(shape), strict=False):
         if a.value != 1:
             require_equal(site, a, b, site.span, f"broadcast of {type_} to {_shown(shape)}", "")
@@ -430,7 +468,10 @@ def index(site: Application) -> list[TensorType]:
     subscripts = site.attrs["subscripts"].value
     shown = [s for s in subscripts if s != "..."]
     if len(shown) > type_.rank:
-        raise site.fail("E0305", f"{len(shown)} subscripts for {type_}", f"this has {type_.rank} axes")
+        raise site.fail("E0305", f"{plural(len(shown), 'subscript')} for {type_}", f"this has {plural_axes(type_.rank)}",
+                        "give one subscript for each axis, or fewer")  # fmt: skip
+    if len(shown) < len(subscripts) - 1:
+        raise site.fail("E0305", "`...` is written twice", "in this index", "one `...` stands for all other axes")
     gap = type_.rank - len(shown)
     full: list[object] = []
     for subscript in subscripts:
@@ -441,18 +482,22 @@ def index(site: Application) -> list[TensorType]:
         if isinstance(subscript, tuple):
             shape.append(_sliced(site, size, subscript))
         elif isinstance(size.value, int) and not -size.value <= subscript < size.value:  # type: ignore[operator]
-            raise site.fail("E0305", f"position {subscript} is outside an axis of {size.value}", "in this index")
+            raise site.fail("E0305", f"position {subscript} is outside an axis of {size.value}", "in this index",
+                            f"positions run from 0 to {size.value - 1}, or from -{size.value} to -1")  # fmt: skip
     return [TensorType(dtype=type_.dtype, shape=tuple(shape))]
 
 
 def _sliced(site: Application, size: Expr, subscript: tuple[object, ...]) -> Expr:
     start, stop, step = subscript[1:]
+    if isinstance(step, Dim) or step == 0:
+        raise site.fail("E0305", f"a slice in steps of {step}", "in this index", "a step is a number, and not 0")
     if start is None and stop is None and step in (None, 1):
         return size
-    if isinstance(size.value, int):
+    if isinstance(size.value, int) and not isinstance(start, Dim) and not isinstance(stop, Dim):
         count = len(range(*slice(start, stop, step).indices(size.value)))  # type: ignore[arg-type]
         if count == 0:
-            raise site.fail("E0305", f"this slice of an axis of {size.value} is empty", "in this index")
+            raise site.fail("E0305", f"this slice of an axis of {size.value} is empty", "in this index",
+                            "a slice x[a:b] holds the positions from a up to b - 1")  # fmt: skip
         return Const(value=count)
     if step not in (None, 1):
         raise site.fail("E0306", f"a step in a slice of the symbolic size {size.value}", "in this index",
@@ -461,13 +506,18 @@ def _sliced(site: Application, size: Expr, subscript: tuple[object, ...]) -> Exp
     high: int | Dim = stop if isinstance(stop, (int, Dim)) else size.value
     low = size.value + low if isinstance(low, int) and low < 0 else low
     high = size.value + high if isinstance(high, int) and high < 0 else high
-    return Const(value=high - low)
+    extent = high - low
+    if isinstance(extent, int) and extent < 1:
+        raise site.fail("E0305", f"this slice has {extent} elements", "in this index",
+                        "a slice x[a:b] holds the positions from a up to b - 1")  # fmt: skip
+    return Const(value=extent)
 
 
 def pad(site: Application) -> list[TensorType]:
     type_, pads = site.type(), site.attrs["pads"].value
     if not isinstance(pads, tuple) or len(pads) != type_.rank or not all(
-        isinstance(p, tuple) and len(p) == 2 for p in pads
+        isinstance(p, tuple) and len(p) == 2 and all(isinstance(n, (int, Dim)) and not (isinstance(n, int) and n < 0) for n in p)
+        for p in pads
     ):  # fmt: skip
         raise site.fail("E0305", "pad needs (before, after) for every axis", f"this has {type_.rank} axes",
                         help="write for example pad(x, [(0, 0), (1, 2)])")  # fmt: skip
@@ -484,7 +534,8 @@ def pad(site: Application) -> list[TensorType]:
 def take(site: Application) -> list[TensorType]:
     table, ids = site.type(0), site.type(1)
     if ids.dtype != "int" or table.rank < 1:
-        raise site.fail("E0307", "take needs a table and int ids", f"these are {table} and {ids}")
+        raise site.fail("E0307", "take needs a table and int ids", f"these are {table} and {ids}",
+                        "convert the ids: take(table, cast(ids, int))")  # fmt: skip
     return [TensorType(dtype=table.dtype, shape=(*ids.shape, *table.shape[1:]))]
 
 
@@ -501,8 +552,8 @@ def gather(site: Application) -> list[TensorType]:
 def one_hot(site: Application) -> list[TensorType]:
     ids = site.type()
     if ids.dtype != "int":
-        raise site.fail("E0307", "one_hot needs an int tensor", f"this is {ids}")
-    size = site.attrs["size"]
+        raise site.fail("E0307", "one_hot needs an int tensor", f"this is {ids}", "convert it: cast(x, int)")
+    size = sizes_of(site, site.attrs["size"], "size")[0]
     return [TensorType(dtype="float", shape=(*ids.shape, size))]
 
 
@@ -517,20 +568,22 @@ def arange(site: Application) -> list[TensorType]:
         count = stop if start.value == 0 else statics.binary("-", stop, start)
     else:
         if not isinstance(step.value, int) or step.value == 0:
-            raise site.fail("E0305", "arange needs a constant step", f"this is {step.value}")
+            raise site.fail("E0306", "arange needs a constant step", f"this is {step.value}",
+                            "write for example arange(0, T, 2)")  # fmt: skip
         span = statics.binary("-", stop, start)
         up = statics.binary("+", span, Const(value=step.value - 1))
         count = statics.binary("//", up, step)
         if isinstance(span.value, int) and span.value % step.value == 0:
             count = statics.binary("//", span, step)
     if isinstance(count.value, int) and count.value < 1:
-        raise site.fail("E0305", "this range is empty", f"from {start.value} to {stop.value}")
+        raise site.fail("E0306", "this range is empty", f"from {start.value} to {stop.value}",
+                        "write the smaller bound first")  # fmt: skip
     site.attrs.update(start=start, stop=stop, step=step)
     return [TensorType(dtype="int", shape=(count,))]
 
 
 def linspace(site: Application) -> list[TensorType]:
-    return [TensorType(dtype="float", shape=(site.attrs["count"],))]
+    return [TensorType(dtype="float", shape=sizes_of(site, site.attrs["count"], "count"))]
 
 
 def full(site: Application) -> list[TensorType]:
@@ -568,7 +621,7 @@ def _pattern(site: Application) -> tuple[list[list[str]], list[list[str]]]:
     text = site.attrs["pattern"].value
     sides = text.split("->") if isinstance(text, str) else []
     if len(sides) != 2 or text.count("(") != text.count(")"):
-        raise site.fail("E0308", "a pattern is two lists of axes with `->` between", f"this is {text!r}",
+        raise site.fail("E0308", "a pattern is two lists of axes with `->` between", f"this is {statics.show(text)}",
                         help='write for example "b (h w) c -> b h w c"')  # fmt: skip
     return _groups(sides[0]), _groups(sides[1])
 
@@ -579,8 +632,9 @@ def rearrange(site: Application) -> list[TensorType]:
     left, right = _pattern(site)
     if len(left) != type_.rank:
         raise site.fail(
-            "E0308", f"the pattern has {len(left)} axes on the left, the tensor {type_.rank}", f"this is {type_}"
-        )
+            "E0308", f"the pattern has {plural_axes(len(left))} on the left, the tensor {type_.rank}", f"this is {type_}",
+            "name every axis of the tensor, in order",
+        )  # fmt: skip
     given = _given_sizes(site)
     sizes = dict(given)
     for group, size in zip(left, type_.shape, strict=True):
@@ -608,7 +662,8 @@ def _given_sizes(site: Application) -> dict[str, Expr]:
 def _bind_group(site: Application, group: list[str], size: Expr, sizes: dict[str, Expr]) -> None:
     if group == ["1"]:
         if size.value != 1:
-            raise site.fail("E0308", f"the pattern has 1 where the size is {size.value}", "in this pattern")
+            raise site.fail("E0308", f"the pattern has 1 where the size is {size.value}", "in this pattern",
+                            "give this axis a name")  # fmt: skip
         return
     unknown = [name for name in group if name not in sizes and name != "1"]
     known = product([sizes[name] for name in group if name in sizes])
@@ -660,7 +715,8 @@ def _check_names(site: Application, left: list[str], right: list[str], given: di
     for side in (left, right):
         double = next((name for name in side if side.count(name) > 1), None)
         if double:
-            raise site.fail("E0308", f"axis `{double}` is named twice on one side", "in this pattern")
+            raise site.fail("E0308", f"axis `{double}` is named twice on one side", "in this pattern",
+                            "name each axis once")  # fmt: skip
     missing = [name for name in left if name not in right]
     if missing:
         raise site.fail("E0308", f"axis `{missing[0]}` is lost on the right", "in this pattern",
@@ -675,24 +731,25 @@ def _check_names(site: Application, left: list[str], right: list[str], given: di
                         help=f"add {unsized[0]}=...")  # fmt: skip
     stray = [name for name in given if name not in left and name not in right]
     if stray:
-        raise site.fail("E0308", f"`{stray[0]}` is not in the pattern", "given here")
+        raise site.fail("E0308", f"`{stray[0]}` is not in the pattern", "given here", f"remove {stray[0]}=...")
 
 
 def einsum(site: Application) -> list[TensorType]:
     equation = site.attrs["equation"].value
     sides = equation.split("->") if isinstance(equation, str) else []
     if len(sides) != 2:
-        raise site.fail("E0308", "an equation needs `->`", f"this is {equation!r}",
+        raise site.fail("E0308", "an equation needs `->`", f"this is {statics.show(equation)}",
                         help='write for example "b i k, b k j -> b i j"')  # fmt: skip
     operands = [side.split() for side in sides[0].split(",")]
     if len(operands) != len(site.inputs):
-        raise site.fail("E0308", f"the equation names {len(operands)} tensors", f"{len(site.inputs)} are given")
+        raise site.fail("E0308", f"the equation names {plural(len(operands), 'tensor')}, {len(site.inputs)} given",
+                        "in this equation", "separate the axes of each tensor by a comma")  # fmt: skip
     sizes: dict[str, Expr] = {}
     for position, names in enumerate(operands):
         type_ = site.type(position)
         if len(names) != type_.rank:
-            raise site.fail("E0308", f"operand {position + 1} has {type_.rank} axes, the equation names "
-                            f"{len(names)}", f"this is {type_}")  # fmt: skip
+            raise site.fail("E0308", f"operand {position + 1} has {plural_axes(type_.rank)}, the equation names "
+                            f"{len(names)}", f"it is {type_}", "name every axis, separated by spaces")  # fmt: skip
         for name, size in zip(names, type_.shape, strict=True):
             if name in sizes:
                 require_equal(site, sizes[name], size, site.span, f"axis `{name}` of the equation", "")
@@ -700,7 +757,10 @@ def einsum(site: Application) -> list[TensorType]:
     result = sides[1].split()
     stray = next((name for name in result if name not in sizes), None)
     if stray:
-        raise site.fail("E0308", f"axis `{stray}` of the result is in no operand", "in this equation")
+        raise site.fail("E0308", f"axis `{stray}` of the result is in no operand", "in this equation",
+                        "name an axis of an operand, or repeat the result afterwards")  # fmt: skip
+    if len(set(result)) != len(result):
+        raise site.fail("E0308", "an axis of the result is named twice", "in this equation", "name each axis once")
     dtype = promote(site, range(len(site.inputs)))
     return [TensorType(dtype=dtype, shape=tuple(sizes[name] for name in result))]
 

@@ -15,7 +15,7 @@ from dlc.elaborate import shapes
 from dlc.elaborate.failure import Failed, fail
 from dlc.elaborate.frame import Frame
 from dlc.ir import Const, Expr, Operation, Ref, TensorType
-from dlc.modules import suggest
+from dlc.modules import plural, suggest
 from dlc.values import (
     AnyValue,
     BlockValue,
@@ -29,6 +29,7 @@ from dlc.values import (
     TensorValue,
 )
 from dlc_grammar import syntax
+from dlc_grammar.diagnostics import Edit
 from dlc_grammar.source import Span
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def bind(
     names = [p.name.id for p in params]
     if len(given.positional) > len(names):
         raise fail(
-            "E0211", f"{what} takes {len(names)} arguments, {len(given.positional)} are given",
+            "E0211", f"{what} takes {plural(len(names), 'argument')}, {len(given.positional)} given",
             given.positional[len(names)][1], "too many",
             help=f"its arguments are {', '.join(names)}" if names else "it takes none",
         )  # fmt: skip
@@ -91,9 +92,10 @@ def bind(
             raise fail(
                 "E0210", f"{what} has no argument `{key_}`", pair[1], "not an argument",
                 help=suggest(key_, names) or f"its arguments are {', '.join(names)}",
+                edit=keyword_edit(pair[1], key_, names),
             )  # fmt: skip
         if key_ in bound:
-            raise fail("E0212", f"`{key_}` is given twice", pair[1], "given again here", help="remove one")
+            raise fail("E0212", f"`{key_}` is given twice", pair[1], "given again here", help="remove one of the two")
         bound[key_] = pair
     for parameter in params:
         name = parameter.name.id
@@ -101,12 +103,18 @@ def bind(
             continue
         if parameter.default is None:
             raise fail("E0213", f"{what} needs `{name}`", span, f"`{name}` is missing",
-                       help=f"pass {name}=...")  # fmt: skip
+                       help=f"add `{name}=...`; its arguments are {', '.join(names)}")  # fmt: skip
         inner = Frame(frame.session, frame.session_module(declaration, frame), frame.builder, frame.training,
                       frame.owner, constant=frame.constant)  # fmt: skip
         inner.names.update({k: v for k, (v, _) in bound.items()})
         bound[name] = (evaluate(inner, parameter.default), span)
     return bound
+
+
+def keyword_edit(span: Span, name: str, known: Sequence[str]) -> Edit | None:
+    """The edit that writes the keyword at `span` as the known name that is close to it."""
+    hint = suggest(name, known)
+    return Edit(Span(span.source, span.start, span.start + len(name)), hint.split("`")[1]) if hint else None
 
 
 def check_static(frame: Frame, parameter: syntax.Parameter, value: AnyValue, span: Span, what: str) -> AnyValue:
@@ -117,18 +125,36 @@ def check_static(frame: Frame, parameter: syntax.Parameter, value: AnyValue, spa
         items = [item for item in value.items if isinstance(item, STATIC)]
         value = statics.operation("tuple", items, tuple(item.value for item in items))
     if parameter.type is None or fits(parameter.type, value):
+        if isinstance(parameter.type, syntax.KindType) and isinstance(value, BlockValue):
+            _closed(parameter, value, span, what)
         if isinstance(value, STATIC) and isinstance(value.value, int) and _wants_float(parameter.type):
             return _as_float(value)
         return value
     if isinstance(value, TensorValue):
         raise fail(
             "E0222", f"`{parameter.name.id}` of {what} is decided at compile time", span,
-            f"this is {values.describe(value)}", help="pass tensors in the second parameter list",
+            f"this is {values.describe(value)}",
+            help=f"tensors go into the second brackets: {what.strip('`')}(...)({span.text})",
         )  # fmt: skip
+    wanted = show_type(parameter.type)
+    remedy = f"pass {wanted}"
+    if isinstance(value, STATIC) and isinstance(value.value, float) and fits(parameter.type, Const(value=1)):
+        remedy = "divide with //, or round with int(...)"
     raise fail(
-        "E0230", f"`{parameter.name.id}` of {what} is {show_type(parameter.type)}", span,
-        f"this is {values.describe(value)}", help=f"pass {show_type(parameter.type)}",
+        "E0230", f"`{parameter.name.id}` of {what} is {wanted}", span, f"this is {values.describe(value)}",
+        help=remedy,
     )  # fmt: skip
+
+
+def _closed(parameter: syntax.Parameter, block: BlockValue, span: Span, what: str) -> None:
+    """A block argument has no open block parameter of its own, so that nothing can contain itself."""
+    for own in block.declaration.params:
+        if isinstance(own.type, syntax.KindType) and own.default is None and own.name.id not in block.filled:
+            raise fail(
+                "E0235", f"`{block.label}` has an open {own.type.kind} parameter `{own.name.id}`", span,
+                f"given as `{parameter.name.id}` of {what}",
+                help=f"name one without: block My{block.label} = {block.label}({own.name.id}=...)",
+            )  # fmt: skip
 
 
 def _wants_float(type_: syntax.Type | None) -> bool:
@@ -166,7 +192,7 @@ def fits(type_: syntax.Type, value: AnyValue) -> bool:
         case syntax.UnionType():
             return any(fits(member, value) for member in type_.members)
         case syntax.LiteralType():
-            return isinstance(value, STATIC) and bool(value.value == type_.value)
+            return isinstance(value, STATIC) and isinstance(value.value, str) and value.value == type_.value
         case syntax.KindType():
             kinds = {"block": BlockValue, "layer": (LayerValue, BuiltBlock), "fn": FunctionValue}
             return isinstance(value, kinds[type_.kind])  # type: ignore[arg-type]
@@ -265,15 +291,17 @@ class Pattern:
 
     def match(self, name: str, type_: syntax.NamedType, actual: TensorType, span: Span) -> None:
         """Match one input against its declared type; binds sizes in the frame. Raises E0301..E0303."""
-        label = f"`{name}` of {self.what}"
+        label = f"`{name}` of {self.what}" if name else f"the result of {self.what}"
+        if type_.name not in DTYPES:
+            raise unknown_type(type_)
         if not _dtype_fits(type_.name, actual.dtype):
             raise fail(
-                "E0303", f"{label} is {type_.name}, not {actual.dtype}", span, f"this is {actual}",
-                help=f"convert it: cast(x, {type_.name})",
+                "E0303", f"{label} is {type_.name}, not {actual.dtype}", span, f"got {actual}",
+                help=f"convert it: cast(x, {type_.name})" if name else "convert it with cast, or change the type after `->`",
             )  # fmt: skip
         assert type_.shape is not None
         for dim, size in self._align(label, type_, actual, span):
-            self._match_dim(label, dim, size, actual, type_, span)
+            self._match_dim(label, dim, size, actual, span)
 
     def _align(
         self, label: str, type_: syntax.NamedType, actual: TensorType, span: Span
@@ -286,7 +314,7 @@ class Pattern:
         if (not packs and actual.rank != fixed) or actual.rank < fixed:
             least = "at least " if packs else ""
             raise fail(
-                "E0302", f"{label} has {least}{fixed} axes, not {actual.rank}", span, f"this is {actual}",
+                "E0302", f"{label} has {least}{shapes.plural_axes(fixed)}, not {actual.rank}", span, f"got {actual}",
                 notes=(f"its type is {type_.span.text}",), help="reshape or rearrange it first",
             )  # fmt: skip
         if not packs:
@@ -297,9 +325,7 @@ class Pattern:
         pairs.extend(zip(shape[at + 1 :], actual.shape[at + run :], strict=True))
         return pairs
 
-    def _match_dim(
-        self, label: str, dim: Any, size: Any, actual: TensorType, type_: syntax.NamedType, span: Span
-    ) -> None:
+    def _match_dim(self, label: str, dim: Any, size: Any, actual: TensorType, span: Span) -> None:
         frame = self.frame
         match dim:
             case syntax.DimAny():
@@ -314,7 +340,7 @@ class Pattern:
                 frame.sizes[dim.id] = reference
             case _:
                 expected = size_of(frame, dim)
-                self._equal(label, dim, expected, size, span)
+                self._equal(label, dim, expected, size, span, got=actual)
 
     def _match_pack(self, label: str, name: str, run: tuple[Expr, ...], span: Span) -> None:
         frame = self.frame
@@ -335,8 +361,9 @@ class Pattern:
             self._equal(label, None, Const(value=bound.value[i]), size, span, f"axis {i} of `*{name}`")
 
     def _equal(
-        self, label: str, dim: Any, expected: Expr, size: Expr, span: Span, name: str | None = None
-    ) -> None:
+        self, label: str, dim: Any, expected: Expr, size: Expr, span: Span, name: str | None = None,
+        got: TensorType | None = None,
+    ) -> None:  # fmt: skip
         session = self.frame.session
         left, right = session.known(size.value), session.known(expected.value)
         if left == right:
@@ -347,14 +374,27 @@ class Pattern:
         if isinstance(verdict, dims.Unknown):
             session.checks.append((size, expected, span))
             return
+        if isinstance(dim, syntax.Literal_) and got is not None and isinstance(left, int):
+            raise fail("E0301", f"{label}: size {left} instead of {right}", span, f"got {got}",
+                       help="make the two sizes equal")  # fmt: skip
         shown = name or f"`{dim.span.text}`"
         title = f"{label}: size {shown}"
         raise Failed(shapes.size_error(verdict, left, right, span, title, f"{shown}: "))
 
 
+def unknown_type(type_: syntax.NamedType) -> Failed:
+    """E0101 for `flaot[B]`."""
+    name_span = Span(type_.span.source, type_.span.start, type_.span.start + len(type_.name))
+    hint = suggest(type_.name, sorted(DTYPES))
+    return fail(
+        "E0101", f"unknown type `{type_.name}`", name_span, "not a type of tensors",
+        help=hint or "tensors are float, int or bool", edit=Edit(name_span, hint.split("`")[1]) if hint else None,
+    )  # fmt: skip
+
+
 def _dtype_fits(declared: str, actual: str) -> bool:
     if declared == "num":
-        return actual in FLOATING or actual == "int"
+        return True
     if declared in ("float", "wide"):
         return actual in FLOATING
     return declared == actual
@@ -401,7 +441,9 @@ def shape_of(frame: Frame, type_: syntax.NamedType) -> tuple[Expr, ...]:
 
 def tensor_type(frame: Frame, type_: syntax.Type) -> TensorType:
     """A declared tensor type with every size known."""
-    if not isinstance(type_, syntax.NamedType) or type_.shape is None or type_.name not in DTYPES:
+    if isinstance(type_, syntax.NamedType) and type_.shape is not None and type_.name not in DTYPES:
+        raise unknown_type(type_)
+    if not isinstance(type_, syntax.NamedType) or type_.shape is None:
         raise fail("E0302", "a tensor type is needed", type_.span, "here",
                    help="write for example float[B, T] or int[]")  # fmt: skip
     dtype = "float" if type_.name == "num" else type_.name
@@ -432,7 +474,14 @@ def result_types(frame: Frame, function: FunctionValue, bound: Bound, node: synt
     outer = {name: e for name, e in _outer_sizes(frame, declaration, bound).items()}
     found = []
     for type_ in _result_fields(declaration.result):
-        made = _with_dtype(tensor_type(inner, type_), type_, dtypes)
+        try:
+            made = _with_dtype(tensor_type(inner, type_), type_, dtypes)
+        except Failed as failed:
+            if failed.diagnostic is None or failed.diagnostic.code != "E0306":
+                raise
+            size = failed.diagnostic.message.rpartition(" ")[2]
+            raise fail("E0306", f"the result of {what} would have size {size}", node.span, "no size is below 1",
+                       help="make the input larger, or the kernel smaller") from None  # fmt: skip
         found.append(_express(made, outer, inner))
     for type_made in found:
         _positive(type_made, node.span, what)

@@ -65,7 +65,7 @@ def assigned(statements: Sequence[syntax.Statement]) -> list[str]:
         match statement:
             case syntax.Assign():
                 found.extend(target.id for target in statement.targets)
-            case syntax.Const() | syntax.Variable():
+            case syntax.Const() | syntax.Variable() | syntax.Function():
                 found.append(statement.name.id)
             case syntax.For():
                 found.extend(assigned(statement.body.statements))
@@ -123,6 +123,7 @@ def bind(frame: Frame, target: syntax.Ident, value: AnyValue, node: syntax.Node)
     name = target.id
     frame.optional.discard(name)
     frame.maybe.pop(name, None)
+    frame.gone.pop(name, None)
     match value:
         case TensorValue():
             frame.names[name] = _bind_tensor(frame, name, value, node)
@@ -225,6 +226,11 @@ def _const(frame: Frame, node: syntax.Const) -> None:
 
 def _variable(frame: Frame, node: syntax.Variable) -> None:
     name = node.name.id
+    origin = id(node)
+    sampled = frame.builder.samples.get(name)
+    if sampled is not None and (node.kind != "sample" or sampled != origin):
+        raise fail("E0107", f"`{name}` already names a sample", node.name.span, "declared again here",
+                   help="choose another name; draws are told apart by their names")  # fmt: skip
     if name in frame.fixed or (node.kind != "sample" and any(w.name == name for w in frame.builder.weights)):
         raise fail("E0107", f"`{name}` is already declared", node.name.span, "declared again here",
                    help="choose another name; repeated parameters belong into a block")  # fmt: skip
@@ -234,6 +240,10 @@ def _variable(frame: Frame, node: syntax.Variable) -> None:
     type_ = signatures.tensor_type(frame, node.type)
     distribution = builtins.ir_distribution(evaluate(frame, node.distribution), node.distribution.span)
     if node.kind == "sample":
+        if any(key[0] == name for key in frame.builder.layers):
+            raise fail("E0107", f"`{name}` already names a layer", node.name.span, "named again here",
+                       help="choose another name")  # fmt: skip
+        frame.builder.samples[name] = origin
         tensor = frame.builder.tensor(type_)
         frame.builder.add(
             ir.Sample(origin=frame.session.origin(node), at=frame.location(node), name=name,
@@ -278,9 +288,11 @@ def _update(frame: Frame, node: syntax.Update) -> None:
     )  # fmt: skip
 
 
-def _same_type(frame: Frame, expected: TensorType, actual: TensorType, span: Span, what: str) -> None:
+def _same_type(
+    frame: Frame, expected: TensorType, actual: TensorType, span: Span, what: str, verb: str = "this is"
+) -> None:
     if expected.dtype != actual.dtype or expected.rank != actual.rank:
-        raise fail("E0303", f"{what} is {expected}", span, f"this is {actual}", help="make the types agree")
+        raise fail("E0303", f"{what} is {expected}", span, f"{verb} {actual}", help="make the types agree")
     session = frame.session
     for a, b in zip(actual.sizes, expected.sizes, strict=True):
         verdict = dims.decide_equal(session.known(a), session.known(b))
@@ -310,6 +322,9 @@ def _targets(
     """Bind the loop variables of one round."""
     if len(targets) == 1:
         items = [element]
+    elif isinstance(element, STATIC) and not isinstance(element.value, tuple):
+        raise fail("E0215", f"{len(targets)} names for one value", span, f"each element is one value: {statics.show(element.value)}",
+                   help=f"number them: for {', '.join(t.id for t in targets)} in enumerate({span.text})")  # fmt: skip
     else:
         items = elements(frame, element, span)
         if len(items) != len(targets):
@@ -317,7 +332,7 @@ def _targets(
                        help="name each value once")  # fmt: skip
     variables: dict[str, Ref] = {}
     for target, item in zip(targets, items, strict=True):
-        if target.id in frame.fixed:
+        if target.id in frame.fixed or target.id[:1].isupper():
             _may_bind(frame, target)
         if isinstance(item, STATIC):
             reference = statics.ref(target.id, item.value, scope)
@@ -344,7 +359,7 @@ def _iterable(frame: Frame, node: syntax.Expr) -> tuple[AnyValue, Expr]:
             help="use `scan x_t in x along 1 carry h { ... }` to loop over an axis",
         )  # fmt: skip
     raise fail("E0221", f"{values.describe(value)} is not a list", node.span, "a list is needed here",
-               help="loop over range(n) or a list")  # fmt: skip
+               help="loop over range(n), a list, or enumerate/zip of lists")  # fmt: skip
 
 
 def _for(frame: Frame, node: syntax.For) -> None:
@@ -364,6 +379,7 @@ def _for(frame: Frame, node: syntax.For) -> None:
             break
     for target in node.targets:
         frame.names.pop(target.id, None)
+        frame.gone[target.id] = ("it exists inside the loop only", "keep its value under another name inside the loop")
     frame.builder.add(
         ir.For(origin=frame.session.origin(node), at=frame.location(node),
                targets=tuple(t.id for t in node.targets), iterable=iterable, rounds=tuple(rounds)),
@@ -410,7 +426,8 @@ def _scan(frame: Frame, node: syntax.Scan) -> None:
     if node.along is not None:
         found = static(frame, node.along, "the scanned axis").value
         if not isinstance(found, int) or isinstance(found, bool):
-            raise fail("E0305", "the scanned axis is an integer", node.along.span, statics.describe(found))
+            raise fail("E0305", "the scanned axis is an integer", node.along.span,
+                       f"this is {statics.describe(found)}", help="write `along 1` for the second axis")  # fmt: skip
         axis = found
     inputs, length, axis = _scan_inputs(frame, node, axis)
     inner = replace(frame, names=dict(frame.names), in_scan=True, emissions=[], maybe=dict(frame.maybe))
@@ -421,12 +438,18 @@ def _scan(frame: Frame, node: syntax.Scan) -> None:
         try:
             run(inner, node.body.statements)
         except Returned:
-            raise fail("E0216", "`return` inside a scan", node.span, "a scan has no result",
-                       help="carry or emit the value")  # fmt: skip
+            if not builder.broken:
+                raise fail("E0216", "`return` inside a scan", inner.result_span or node.span, "a scan has no result",
+                           help="carry the value, or emit it: emit out = h") from None  # fmt: skip
     if builder.broken:
         for name in [*node.carry, *(e.name for e in _emits(node.body))]:
             frame.names[name.id] = POISON
         return
+    for name in assigned(node.body.statements):
+        if name not in frame.names:
+            frame.gone[name] = (
+                "it exists inside the scan only", f"collect it with `emit`, or carry it: write `emit {name}s = {name}`"
+            )  # fmt: skip
     made = tuple(_carry_out(frame, inner, *carry) for carry in carries)
     emissions = tuple(_emission(frame, emit, value, axis, length) for emit, value in inner.emissions or [])
     builder.add(
@@ -448,6 +471,9 @@ def _scan_inputs(frame: Frame, node: syntax.Scan, axis: int) -> tuple[list[ir.Sc
             if isinstance(value, Operation) and value.op == "range" and len(value.args) == 1:
                 count = value.args[0]
         else:
+            if isinstance(value, STATIC):
+                raise fail("E0221", f"a scan walks over tensors, not {statics.describe(value.value)}", source.value.span,
+                           "nothing to walk over", help="write `scan k in range(8)` for 8 steps")  # fmt: skip
             tensor = calls.expect_tensor(frame, value, source.value.span)
             rank = tensor.type.rank
             if not -rank <= axis < rank:
@@ -479,7 +505,7 @@ def _carry_in(frame: Frame, inner: Frame, name: syntax.Ident) -> tuple[syntax.Id
 
 def _carry_out(frame: Frame, inner: Frame, name: syntax.Ident, initial: TensorValue, inside: ir.Tensor) -> ir.Carry:
     final = calls.expect_tensor(inner, inner.names[name.id], name.span)
-    _same_type(frame, inside.type, final.type, name.span, f"the carried `{name.id}`")
+    _same_type(frame, inside.type, final.type, name.span, f"the carried `{name.id}`", "each step leaves")
     output = frame.builder.tensor(initial.type)
     frame.names[name.id] = TensorValue(ir.Use(id=output.id, name=name.id), initial.type)
     return ir.Carry(name=name.id, initial=initial.operand, inside=inside, final=final.operand, output=output)
@@ -500,7 +526,7 @@ def _emit(frame: Frame, node: syntax.Emit) -> None:
                    help="put it into `scan ... { }`")  # fmt: skip
     value = calls.expect_tensor(frame, evaluate(frame, node.value), node.value.span)
     if any(other.name.id == node.name.id for other, _ in frame.emissions):
-        raise fail("E0102", f"`{node.name.id}` is emitted twice", node.name.span, "emitted again here",
+        raise fail("E0115", f"`{node.name.id}` is emitted twice", node.name.span, "emitted again here",
                    help="choose another name")  # fmt: skip
     frame.emissions.append((node, value))
 
@@ -519,7 +545,8 @@ def _decision(frame: Frame, node: syntax.Expr) -> Expr:
         raise Failed(None)
     if not isinstance(value, STATIC) or not isinstance(value.value, bool):
         raise fail("E0223", "a condition is true or false", node.span, f"this is {values.describe(value)}",
-                   help="compare it with something")  # fmt: skip
+                   help=f"compare it, for example: {node.span.text} != none" if isinstance(value, STATIC) and value.value is None
+                   else f"compare it, for example: {node.span.text} > 0")  # fmt: skip
     return value
 
 
