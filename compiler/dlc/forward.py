@@ -28,6 +28,7 @@ from dlc.parity.targets import write_files
 from dlc.reference.expressions import bind_sizes
 from dlc.reference.interpreter import CheckError, Interpreter
 from dlc.reference.sampling import SampleSource, initial_weights
+from dlc.sizes import check_memory
 from dlc.trouble import stop
 
 Array = NDArray[Any]
@@ -142,6 +143,7 @@ def read_weights(program: ir.Program, path: Path) -> dict[str, Array]:
 
 def fresh_weights(program: ir.Program, seed: int) -> dict[str, Array]:
     """Initial weights, as numbers that float32 can hold: `dlc build --weights` writes the same."""
+    check_memory(program, 2)
     return {
         path: a.astype(np.float32).astype(np.float64) for path, a in initial_weights(program, seed).items()
     }

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dlc import dims, ir, statics
-from dlc.api import Net
+from dlc.api import Module, Net
 from dlc.elaborate.builtins import DISTRIBUTIONS
 from dlc.elaborate.expressions import evaluate
 from dlc.elaborate.failure import Failed, fail
@@ -20,7 +20,8 @@ from dlc.elaborate.program import STATIC, scratch_frame
 from dlc.modules import suggest
 from dlc.parity.cases import Check, DType, ParitySettings
 from dlc.parity.compare import Tolerance
-from dlc.selecting import net_label
+from dlc.selecting import named_net, net_label, parity_sections
+from dlc.sizes import size_variables
 from dlc.values import DistributionValue
 from dlc_grammar import syntax
 from dlc_grammar.diagnostics import Diagnostic
@@ -32,18 +33,6 @@ DEVICES = {"cpu": "cpu", "gpu": "cuda", "cuda": "cuda"}
 SETTINGS = ("net", "targets", "devices", "seeds", "dtypes")
 SECTIONS = ("sizes", "inputs", "check")
 CHECKS = ("forward", "gradient", "steps")
-
-
-def size_variables(program: ir.Program) -> frozenset[str]:
-    """The size variables of all methods."""
-    found: set[str] = set()
-    for definition in program.definitions.values():
-        if definition.kind == "net":
-            for item in definition.inputs:
-                for size in () if item.tensor is None else item.tensor.type.sizes:
-                    if isinstance(size, dims.Dim):
-                        found |= dims.variables(size)
-    return frozenset(found)
 
 
 def input_names(program: ir.Program) -> tuple[str, ...]:
@@ -204,13 +193,14 @@ class Reader:
     def entries(self, section: syntax.Section, one: Callable[[str, syntax.Setting], None]) -> None:
         """Every `key = value` of a group."""
         for item in section.items:
-            if not isinstance(item, syntax.Setting) or not isinstance(item.name, syntax.Ident):
-                self.attempt(
-                    lambda item=item: raise_(wrong(item.span, "here are only settings", "write key = value"))
-                )  # type: ignore[misc]
-                continue
-            name = item.name.id
-            self.attempt(lambda name=name, item=item: one(name, item))  # type: ignore[misc]
+            self.attempt(lambda item=item: self.entry(item, one))  # type: ignore[misc]
+
+    def entry(
+        self, item: syntax.Setting | syntax.Section, one: Callable[[str, syntax.Setting], None]
+    ) -> None:
+        if not isinstance(item, syntax.Setting) or not isinstance(item.name, syntax.Ident):
+            raise wrong(item.span, "here are only settings", "write key = value")
+        one(item.name.id, item)
 
     # ------------------------------------------------------------ values
 
@@ -277,8 +267,34 @@ class Reader:
         self.diagnostics.append(Diagnostic("W020", message, span, "in parity", severity="warning"))
 
 
-def raise_(error: Exception) -> None:
-    raise error
+def check_sections(module: Module) -> tuple[Diagnostic, ...]:
+    """What is wrong with the `parity` sections of a file, for `dlc check`."""
+    found = [
+        d
+        for s in parity_sections(module)
+        for net, _ in covered(module, s)[:1]
+        for d in read_section(s, net)[1]
+    ]
+    return tuple(d for d in found if d.severity == "error")
+
+
+def plain_nets(module: Module) -> list[Net]:
+    return [net for net in module.nets.values() if net.block.preset is None]
+
+
+def covered(module: Module, section: syntax.Section) -> list[tuple[Net, syntax.Section]]:
+    """The networks that a section is about: the one that it names, or all."""
+    label = named_net(section)
+    if label is None or label not in module.nets:
+        return [(net, section) for net in plain_nets(module)]
+    return [(module.nets[label], section)]
+
+
+def fitting(settings: ParitySettings, net: Net, named: str | None) -> ParitySettings:
+    """The settings without what another network of the file means."""
+    known = size_variables(net.program)
+    sizes = {name: values for name, values in settings.sizes.items() if name in known}
+    return replace(settings, sizes=sizes) if named is not None else settings
 
 
 def unknown(

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dlc.api import Module, Net, open_module, open_text, with_settings
-from dlc.modules import suggest
 from dlc.trouble import stop
 from dlc_grammar import syntax
 from dlc_grammar.diagnostics import Diagnostic, DiagnosticError
@@ -117,19 +116,12 @@ def net_label(value: syntax.Expr) -> str | None:
 def select(text: str, settings: tuple[str, ...] = ()) -> Net:
     """The network that an argument names, with `--set` applied. Raises DiagnosticError."""
     argument = Argument.of(text)
-    net = choose(load_argument(argument), argument.label)
+    return apply_settings(choose(load_argument(argument), argument.label), settings)
+
+
+def apply_settings(net: Net, settings: tuple[str, ...]) -> Net:
+    """A network with the values of `--set`. Raises DiagnosticError."""
+    for text in settings:
+        if "=" not in text:
+            raise stop("E0122", f"`{text}` gives no value", "write for example --set dim=64")
     return with_settings(net, settings) if settings else net
-
-
-def parse_sizes(texts: tuple[str, ...], known: frozenset[str]) -> dict[str, int]:
-    """`--size B=2` as numbers by name. Raises DiagnosticError."""
-    sizes: dict[str, int] = {}
-    for text in texts:
-        name, equals, number = (part.strip() for part in text.partition("="))
-        if not equals or not re.fullmatch(r"[0-9_]{1,15}", number) or int(number.strip("_") or 0) < 1:
-            raise stop("E0121", f"`{text}` is not a size", "write for example --size B=2")
-        if name not in known:
-            hint = suggest(name, known) or f"its sizes are {', '.join(sorted(known)) or 'none'}"
-            raise stop("E0121", f"the network has no size `{name}`", hint)
-        sizes[name] = int(number.strip("_"))
-    return sizes

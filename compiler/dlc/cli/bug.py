@@ -18,11 +18,10 @@ def describe_bug(error: BaseException) -> str:
         message = message[:SHOWN] + "..."
     summary = f"{type(error).__name__}: {message}" if message else type(error).__name__
     frames = traceback.extract_tb(error.__traceback__)
-    if frames:
-        path = Path(frames[-1].filename)
-        summary += f" ({path.parent.name}/{path.name}:{frames[-1].lineno})"
-    if isinstance(error, MemoryError):
-        summary = "out of memory"
+    own = [frame for frame in frames if "dlc" in Path(frame.filename).parent.as_posix()] or frames
+    if own:
+        path = Path(own[-1].filename)
+        summary += f" ({path.parent.name}/{path.name}:{own[-1].lineno})"
     return render(
         Diagnostic(
             "E0900",

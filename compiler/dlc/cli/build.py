@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+import shutil
 from pathlib import Path, PurePath
 from typing import Any
 
 import click
 
+from dlc import ir
 from dlc.api import Net
 from dlc.build import find_targets, generate, write_initial_weights
 from dlc.cli.console import Stopwatch, align, plural, say, say_json, tell
@@ -54,7 +57,9 @@ def command(
     for backend in backends:
         for name, text in generate(net.program, backend).files.items():
             texts[PurePath(name)], made[PurePath(name)] = text, backend.name
-    place = weights_place(output, weights, force) if weights is not None else None
+    place = weights_place(output, weights) if weights is not None else None
+    if place is not None:
+        check_space(place, net.program)
     paths = write_all(output, texts, force=force)
     rows = [
         {"path": str(path), "target": made[name], "lines": text.count("\n")}
@@ -73,7 +78,7 @@ def command(
     return 0
 
 
-def weights_place(output: Path, name: str, force: bool) -> Path:
+def weights_place(output: Path, name: str) -> Path:
     """Where the weights go; a file of weights is replaced, another file is not."""
     pure = PurePath(name if name.endswith(WEIGHTS_SUFFIX) else name + WEIGHTS_SUFFIX)
     if output.is_dir():
@@ -82,9 +87,17 @@ def weights_place(output: Path, name: str, force: bool) -> Path:
         raise refuse(f"`{pure}` is outside of `{output}`", "name a file in the output folder")
     else:
         path = output / pure
-    if path.is_dir() and not force:
+    if path.is_dir():
         check_replaceable(path)
     return path
+
+
+def check_space(place: Path, program: ir.Program) -> None:
+    """Raises where the weights are larger than what is left of the disk."""
+    folder = next(p for p in (place.absolute(), *place.absolute().parents) if p.is_dir())
+    needed = 4 * sum(math.prod(spec.shape) for spec in program.weights)
+    if needed > shutil.disk_usage(folder).free:
+        raise refuse(f"`{place}` would take {needed / 2**30:,.0f} GiB, more than the disk has left")
 
 
 def show(net: Net, rows: list[dict[str, Any]], weights: str | None, count: int, as_json: bool) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import click
 
-from dlc.api import CheckReport, check_module, with_settings
+from dlc.api import CheckReport, check_module
 from dlc.cli.console import (
     FORMATS,
     Stopwatch,
@@ -24,7 +24,7 @@ from dlc.cli.console import (
 from dlc.cli.verb import json_option, set_option, verb
 from dlc.elaborate.program import NetFacts
 from dlc.fixing import fix
-from dlc.selecting import STDIN, Argument, choose, open_argument
+from dlc.selecting import STDIN, Argument, apply_settings, choose, open_argument, parity_sections
 from dlc_grammar.diagnostics import Diagnostic, DiagnosticError, as_dict
 
 
@@ -76,8 +76,11 @@ def command(
     elif output_format in ("json", "github"):
         show_diagnostics(found, output_format)
     else:
-        for line in [line for result in results for line in summary(result)]:
-            say(line)
+        for result in results:
+            if len(results) > 1 and result.nets:
+                say(result.argument.shown)
+            for line in summary(result):
+                say(line)
         show_diagnostics(found, output_format)
     if found and not as_json:
         tell(count_findings(found, fixable=not apply))
@@ -89,12 +92,16 @@ def command(
 def check_one(argument: Argument, settings: tuple[str, ...] = ()) -> Checked:
     """Checks a file; with a label or settings, only that network is reported."""
     report = check_module(*open_argument(argument))
+    if report.ok and report.module is not None and parity_sections(report.module):
+        from dlc.parity_section import check_sections
+
+        report = replace(report, diagnostics=(*report.diagnostics, *check_sections(report.module)))
     if report.module is None or (argument.label is None and not settings):
         return Checked(argument, report, report.nets)
     try:
         net = choose(report.module, argument.label)
         if settings:
-            net = with_settings(net, settings)
+            net = apply_settings(net, settings)
         elif not any(facts.label == net.label for facts in report.nets):
             return Checked(argument, report, ())
         return Checked(argument, report, (net.facts,))

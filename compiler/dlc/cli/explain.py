@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import asdict
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -10,10 +11,11 @@ import click
 
 from dlc.cli.console import say, say_json, style
 from dlc.cli.verb import json_option, verb
+from dlc.library import Entry, entries
+from dlc.modules import suggest
 from dlc.trouble import stop
 
 if TYPE_CHECKING:
-    from dlc.library import Entry
     from dlc_grammar.codes import Explanation
 
 CODE = re.compile(r"[EeWw]\d{2,4}")
@@ -28,34 +30,26 @@ TABLES = ("dlc_grammar.codes", "dlc.codes", "dlc.cli.codes")
 def command(name: str, as_json: bool) -> int:
     """Explain an error code (E0301) or a name of the standard library (Conv2d)."""
     codes = explanations()
-    if name.upper() in codes:
-        found = codes[name.upper()]
+    if CODE.fullmatch(name):
+        found = codes.get(name.upper())
+        if found is None:
+            hint = suggest(name.upper(), codes) or "codes look like E0301"
+            raise stop("E0101", f"there is no code `{name}`", hint)
         if as_json:
-            say_json({"ok": True, "code": found.code, "title": found.title, "text": found.text,
-                      "wrong": found.wrong, "right": found.right})  # fmt: skip
+            say_json({"ok": True, **asdict(found)})
         else:
             say(code_text(found))
         return 0
-    from dlc.library import entries
-
-    names = entries()
-    if name in names and not CODE.fullmatch(name):
-        entry = names[name]
-        targets = natives(name)
-        if as_json:
-            say_json({"ok": True, "name": name, "kind": entry.kind, "doc": entry.doc, "file": entry.file,
-                      "line": entry.line, "module": entry.module, "source": entry.source, "natives": targets})  # fmt: skip
-        else:
-            say(name_text(entry, targets))
-        return 0
-    from dlc.modules import suggest
-
-    if CODE.fullmatch(name):
-        raise stop(
-            "E0101", f"there is no code `{name}`", suggest(name.upper(), codes) or "codes look like E0301"
-        )
-    hint = suggest(name, names) or "give a code such as E0301, or a name such as Conv2d or softmax"
-    raise stop("E0101", f"the standard library has no `{name}`", hint)
+    entry = entries().get(name)
+    if entry is None:
+        hint = suggest(name, entries()) or "give a code such as E0301, or a name such as Conv2d or softmax"
+        raise stop("E0101", f"the standard library has no `{name}`", hint)
+    targets = natives(name)
+    if as_json:
+        say_json({"ok": True, **asdict(entry), "module": entry.module, "natives": targets})
+    else:
+        say(name_text(entry, targets))
+    return 0
 
 
 def explanations() -> dict[str, Explanation]:

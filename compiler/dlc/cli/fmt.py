@@ -53,11 +53,10 @@ def command(files: tuple[str, ...], check: bool, diff: bool, as_json: bool) -> i
             write_text(Path(result.path), result.after)
     if as_json:
         say_json(_json(results, dry))
-    elif not dry or check:
-        if check and not diff:
-            for result in results:
-                if result.changed:
-                    say(f"would reformat {result.path}")
+    elif check and not diff:
+        for result in results:
+            if result.changed:
+                say(f"would reformat {result.path}")
     for result in results if not as_json else ():
         show_diagnostics(result.diagnostics)
     tell(verdict(results, dry))

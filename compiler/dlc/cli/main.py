@@ -71,7 +71,9 @@ class Application(click.Group):
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 1
-        except (Exception, RecursionError, MemoryError) as error:
+        except MemoryError as error:
+            return _report_memory(error)
+        except Exception as error:
             return _report_bug(error)
 
 
@@ -89,6 +91,15 @@ def _never_fail_to_print() -> None:
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="replace")
+
+
+def _report_memory(error: MemoryError) -> int:
+    from dlc_grammar.diagnostics import Diagnostic, render
+
+    reason = f": {error}" if str(error) else ""
+    help = "choose smaller sizes, a smaller preset, or give smaller parameters with --set"
+    click.echo(render(Diagnostic("E0804", f"out of memory{reason}", help=help)), err=True)
+    return 1
 
 
 def _report_bug(error: BaseException) -> int:

@@ -8,20 +8,24 @@ from pathlib import Path
 
 import click
 
-from dlc.api import Module, Net, with_settings
+from dlc.api import Module
 from dlc.build import find_target
 from dlc.cli.console import Stopwatch, say, say_json, show_diagnostics, tell
 from dlc.cli.verb import json_option, set_option, split_names, target_option, verb
-from dlc.parity.cases import ParitySettings
 from dlc.parity.report import CaseResult, Report
 from dlc.parity.run import Subject, run_parity
-from dlc.parity_section import DEVICES, read_section, size_variables
-from dlc.selecting import Argument, choose, load_argument, named_net, parity_sections
+from dlc.parity_section import DEVICES, covered, fitting, plain_nets, read_section
+from dlc.selecting import Argument, apply_settings, choose, load_argument, named_net, parity_sections
+from dlc.sizes import check_memory
 from dlc.trouble import stop
 from dlc_grammar import syntax
 from dlc_grammar.diagnostics import Diagnostic, DiagnosticError
 
 ONLY = {"forward": ("output", "state"), "gradient": ("gradient", "input gradient")}
+
+
+COPIES = 4
+"""Weights, their gradients, and what the reference keeps of both."""
 
 
 @click.command("parity")
@@ -129,9 +133,10 @@ def find_subjects(
         chosen = [pair for section in sections for pair in covered(module, section)]
     else:
         chosen = [(net, None) for net in plain_nets(module)] or [(choose(module, None), None)]
-    subjects, found = [], list[Diagnostic]()
+    subjects, found = list[Subject](), list[Diagnostic]()
     for net, section in chosen:
-        changed = with_settings(net, settings) if settings else net
+        changed = apply_settings(net, settings)
+        check_memory(changed.program, COPIES)
         if section is None:
             subjects.append(Subject(changed.program))
             continue
@@ -144,18 +149,6 @@ def find_subjects(
     if warn:
         show_diagnostics(found)
     return subjects
-
-
-def plain_nets(module: Module) -> list[Net]:
-    return [net for net in module.nets.values() if net.block.preset is None]
-
-
-def covered(module: Module, section: syntax.Section) -> list[tuple[Net, syntax.Section]]:
-    """The networks that a section is about: the one that it names, or all."""
-    label = named_net(section)
-    if label is None or label not in module.nets:
-        return [(net, section) for net in plain_nets(module)]
-    return [(module.nets[label], section)]
 
 
 def section_for(label: str, sections: list[syntax.Section]) -> syntax.Section | None:
@@ -172,13 +165,6 @@ def section_for(label: str, sections: list[syntax.Section]) -> syntax.Section | 
 
     nearest = min(sections, key=distance, default=None)
     return nearest if nearest is not None and distance(nearest) < 3 else None
-
-
-def fitting(settings: ParitySettings, net: Net, named: str | None) -> ParitySettings:
-    """The settings without what another network of the file means."""
-    known = size_variables(net.program)
-    sizes = {name: values for name, values in settings.sizes.items() if name in known}
-    return replace(settings, sizes=sizes) if named is not None else settings
 
 
 # ---------------------------------------------------------------- the report

@@ -7,8 +7,8 @@ import click
 from dlc import dims
 from dlc.cli.console import align, plural, say, say_json, style, tell
 from dlc.cli.verb import json_option, set_option, verb
-from dlc.parity_section import size_variables
-from dlc.selecting import parse_sizes, select
+from dlc.selecting import select
+from dlc.sizes import parse_sizes
 from dlc.trouble import stop
 from dlc.view import Builder, Entry, as_json, count_text, input_text
 
@@ -38,7 +38,7 @@ def command(
     if method is not None and method not in names:
         raise stop("E0101", f"`{net.label}` has no method `{method}`", f"its methods are {', '.join(names)}")
     chosen = method or names[0]
-    builder = Builder(program, parse_sizes(sizes, size_variables(program)))
+    builder = Builder(program, parse_sizes(sizes, program))
     root = builder.method(chosen)
     inputs = input_text(program, chosen, builder)
     if as_json:
