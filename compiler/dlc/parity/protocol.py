@@ -150,7 +150,7 @@ class Worker:
         if self._process is not None:
             return
         log = Path(self._folder.name, "log")
-        self._log = log.open("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 - see stop()
+        self._log = log.open("w+", encoding="utf-8", errors="replace")
         self._replies = queue.Queue()
         self._process = subprocess.Popen(
             [sys.executable, "-m", self.runner],
