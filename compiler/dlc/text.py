@@ -56,7 +56,7 @@ def _expression(expr: ir.Expr) -> tuple[str, int]:
             return f"not {_bracketed(operand, own)}", own
         case "index", (values, position):
             return f"{_bracketed(values, ATOM)}[{print_expression(position)}]", ATOM
-        case ("tuple" | "list"), items:
+        case (("tuple" | "list"), items):
             return f"[{', '.join(print_expression(item) for item in items)}]", ATOM
         case op, (left, right) if op in PRECEDENCE:
             first, second = (own + 1, own) if op == "**" else (own, own + 1)

@@ -14,9 +14,7 @@ from dlc.passes.nodes import families, walk
 from dlc.passes.rewriting import with_definitions
 
 
-def select_natives(
-    program: ir.Program, natives: Mapping[str, Native], exact: bool = False
-) -> frozenset[str]:
+def select_natives(program: ir.Program, natives: Mapping[str, Native], exact: bool = False) -> frozenset[str]:
     """The ids of the definitions whose calls a backend claims.
 
     A family is claimed as a whole or not at all, as it is one unit of the generated file. `exact` leaves out

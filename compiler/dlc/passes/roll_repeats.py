@@ -51,13 +51,14 @@ def _node(node: ir.Node, types: Types, depth: int | None) -> ir.Node:
 
 @dataclass(slots=True)
 class _Picture:
-    """One round: what it does, with values numbered from 0, and what it reads from outside."""
+    """One round. `made` numbers its values from 0; `outside` are the values that it reads from outside, in
+    order."""
 
     number: int
     scopes: set[str]
     depth: int | None
     made: dict[int, int] = field(default_factory=dict)
-    outside: dict[int, int] = field(default_factory=dict)
+    outside: list[int] = field(default_factory=list)
 
     def region(self, region: ir.Region) -> Hashable:
         return tuple([self.node(node) for node in region])
@@ -82,7 +83,8 @@ class _Picture:
             return ("made", self.made[operand.id])
         if isinstance(operand, ir.Weight):
             return ("weight", operand.path)
-        return ("outside", self.outside.setdefault(operand.id, len(self.outside)))
+        self.outside.append(operand.id)
+        return ("outside",)
 
     def index(self, index: tuple[int, ...]) -> Hashable:
         """A layer's index with this loop's place left open."""

@@ -37,7 +37,9 @@ PROGRAMS: Mapping[str, tuple[str, dict[str, object], dict[str, int]]] = {
     "unet": ("UNet", {"width": 2, "depth": 2}, {"B": 1, "H": 16, "W": 8}),
     "bilstm_tagger": ("Tagger", {"vocab": 9, "dim": 4, "hidden": 3, "tags": 3}, {"B": 2, "T": 4}),
     "transformer": (
-        "Transformer", {"vocab": 11, "dim": 8, "layers": 2, "heads": 2, "hidden": 9}, {"B": 2, "S": 4, "T": 3},
+        "Transformer",
+        {"vocab": 11, "dim": 8, "layers": 2, "heads": 2, "hidden": 9},
+        {"B": 2, "S": 4, "T": 3},
     ),
     "dcgan": ("Generator", {"noise": 3, "width": 1}, {"B": 2}),
     "t5": ("T5.tiny", {}, {"B": 2, "S": 4, "T": 3}),
