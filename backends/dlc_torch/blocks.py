@@ -13,6 +13,7 @@ from dlc.emit.expressions import Text, call
 from dlc.ir import Const, Definition, Expr
 from dlc_torch.lowering import Surroundings
 from dlc_torch.natives import Accepts, always, has_input, input_sizes, static
+from dlc_torch.recurrent import gru_text, lstm_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +50,15 @@ class NativeBlock:
     """A claim: how the layer is built, and from what PyTorch draws its weights.
 
     `starts` has the weights whose start equals one of the specification's distributions.
-    `text` is a class that the file must define, `names` its weights where they have other names.
+    `text` is a class that the file must define, from the options that the file uses (`reverse`, `h`);
+    `names` are its weights where they have other names.
     """
 
     build: Build
     accepts: Accepts = always
     starts: Mapping[str, Start] = field(default_factory=dict)
-    text: str = ""
+    text: Callable[[frozenset[str]], str] | None = None
     names: Mapping[str, str] = field(default_factory=dict)
-    results: tuple[str, ...] = ()
 
 
 def linear(args: Arguments) -> Text:
@@ -133,63 +134,6 @@ def accepts_recurrent(definition: Definition) -> bool:
     return not has_input(definition, "mask")
 
 
-LSTM = '''\
-class LSTMOutput(NamedTuple):
-    out: Tensor
-    h: Tensor
-    c: Tensor
-
-
-class LSTM(nn.LSTM):
-    """Long short-term memory with one bias; it returns every state and the last one."""
-
-    names = {"w_x": "weight_ih_l0", "w_h": "weight_hh_l0", "b": "bias_ih_l0"}
-
-    def __init__(self, features: int, hidden: int, reverse: bool = False) -> None:
-        super().__init__(features, hidden, batch_first=True)
-        self.reverse = reverse
-        bound = features**-0.5
-        nn.init.uniform_(self.weight_ih_l0, -bound, bound)
-        nn.init.orthogonal_(self.weight_hh_l0)
-        nn.init.zeros_(self.bias_ih_l0)
-        nn.init.zeros_(self.bias_hh_l0).requires_grad_(False)
-
-    def forward(self, x: Tensor) -> LSTMOutput:
-        out, (h, c) = super().forward(x.flip(1) if self.reverse else x)
-        return LSTMOutput(out.flip(1) if self.reverse else out, h[0], c[0])
-'''
-
-GRU = '''\
-class GRUOutput(NamedTuple):
-    out: Tensor
-    h: Tensor
-
-
-class GRU(nn.GRU):
-    """Gated recurrent unit; it returns every state and the last one."""
-
-    names = {
-        "w_x": "weight_ih_l0",
-        "w_h": "weight_hh_l0",
-        "b_x": "bias_ih_l0",
-        "b_h": "bias_hh_l0",
-    }
-
-    def __init__(self, features: int, hidden: int, reverse: bool = False) -> None:
-        super().__init__(features, hidden, batch_first=True)
-        self.reverse = reverse
-        bound = features**-0.5
-        nn.init.uniform_(self.weight_ih_l0, -bound, bound)
-        nn.init.orthogonal_(self.weight_hh_l0)
-        nn.init.zeros_(self.bias_ih_l0)
-        nn.init.zeros_(self.bias_hh_l0)
-
-    def forward(self, x: Tensor, h: Tensor | None = None) -> GRUOutput:
-        x = x.flip(1) if self.reverse else x
-        out, h = super().forward(x, None if h is None else h.unsqueeze(0))
-        return GRUOutput(out.flip(1) if self.reverse else out, h[0])
-'''
-
 ORTHOGONAL = ("orthogonal", (("gain", 1.0),))
 AFFINE: Mapping[str, Start] = {"weight": ONES, "bias": ZEROS}
 RUNNING: Mapping[str, Start] = {**AFFINE, "running_mean": ZEROS, "running_var": ONES}
@@ -210,21 +154,19 @@ BLOCKS: Mapping[str, NativeBlock] = {
         lambda args: recurrent("LSTM", args),
         accepts_recurrent,
         {"w_x": FAN_IN, "w_h": ORTHOGONAL, "b": ZEROS},
-        LSTM,
+        lstm_text,
         {"w_x": "weight_ih_l0", "w_h": "weight_hh_l0", "b": "bias_ih_l0"},
-        ("out", "h", "c"),
     ),
     "GRU": NativeBlock(
         lambda args: recurrent("GRU", args),
         accepts_recurrent,
         {"w_x": FAN_IN, "w_h": ORTHOGONAL, "b_x": ZEROS, "b_h": ZEROS},
-        GRU,
+        gru_text,
         {
             "w_x": "weight_ih_l0",
             "w_h": "weight_hh_l0",
             "b_x": "bias_ih_l0",
             "b_h": "bias_hh_l0",
         },
-        ("out", "h"),
     ),
 }

@@ -33,20 +33,21 @@ def load_weights(model: nn.Module, path: str) -> None:
     """Load a safetensors file whose names are those of the specification."""
     weights = load_file(path)
     for prefix, module in model.named_modules():
-        for name, own in getattr(module, "names", {}).items():
+        for name, own in getattr(module, "names", ()):
             weights[f"{prefix}.{own}"] = weights.pop(f"{prefix}.{name}")
     model.load_state_dict(model.state_dict() | weights)
 '''
 
 
 class ModulePrinter:
-    """Writes one file. It is written twice: what it imports is known only at its end."""
+    """Writes one file, several times: what it defines and imports first is known only at its end."""
 
     def __init__(self, file_plan: plan.FilePlan) -> None:
         self.plan = file_plan
         self.state = FileState(file_plan)
 
     def write(self) -> tuple[str, tuple[SourceLine, ...]]:
+        self.body(FileWriter())  # collects the classes and functions that the file defines
         body = FileWriter()
         self.body(body)
         writer = FileWriter()
@@ -88,9 +89,10 @@ class ModulePrinter:
             writer.blank(2)
             writer.raw(HELPERS[name].rstrip())
         for name in sorted(self.state.native_blocks):
-            if BLOCKS[name].text:
+            text = BLOCKS[name].text
+            if text is not None:
                 writer.blank(2)
-                writer.raw(BLOCKS[name].text.rstrip())
+                writer.raw(text(self.state.options(name)).rstrip())
         for unit in self.plan.units:
             self.unit(writer, unit)
         writer.blank(2)

@@ -145,8 +145,8 @@ def spec_names(model: nn.Module, tensors: Iterator[tuple[str, Tensor]]) -> Itera
     renamed: dict[str, str] = {}
     extra: set[str] = set()
     for prefix, module in model.named_modules():
-        names: Mapping[str, str] = getattr(module, "names", {})
-        if isinstance(names, Mapping) and names:
+        names: Mapping[str, str] = dict(getattr(module, "names", ()))
+        if names:
             start = f"{prefix}." if prefix else ""
             extra |= {start + own for own, _ in module.named_parameters(recurse=False)}
             renamed |= {start + own: start + name for name, own in names.items()}

@@ -51,6 +51,15 @@ class FileState:
                             found |= {(called, "forward", a) for a, code in arguments.items() if code}
         return found
 
+    def options(self, native: str) -> frozenset[str]:
+        """The optional arguments and inputs of a native block that the file uses."""
+        used = {name for called, _, name in self.given() if called == native}
+        for unit in self.whole.units:
+            for layer in made_layers(unit.construction):
+                if layer.native and layer.unit == native:
+                    used |= {name for name, expr in layer.arguments.items() if expr.value is not False}
+        return frozenset(used)
+
     def unit(self, name: str) -> plan.Unit:
         return next(unit for unit in self.whole.units if unit.name == name)
 
@@ -87,6 +96,19 @@ class FileState:
 def required(method: plan.MethodPlan) -> list[plan.TensorArgument]:
     """The inputs that are always given."""
     return [argument for argument in method.inputs if not argument.optional]
+
+
+def made_layers(items: tuple[plan.Construction, ...]) -> Iterator[plan.MakeLayer]:
+    """Every layer of a constructor."""
+    for item in items:
+        match item:
+            case plan.MakeLayer():
+                yield item
+            case plan.MakeLoop(body=body):
+                yield from made_layers(body)
+            case plan.MakeConditional(body=body, orelse=orelse):
+                yield from made_layers(body)
+                yield from made_layers(orelse)
 
 
 def codes(body: tuple[plan.Statement, ...]) -> Iterator[plan.Code]:

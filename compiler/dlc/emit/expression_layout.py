@@ -221,8 +221,6 @@ class ExpressionLayout:
         """A tuple without its parentheses, on one line."""
         if isinstance(node, ast.Tuple) and len(node.elts) > 1:
             return join(", ", [self.element(item) for item in node.elts])
-        if isinstance(node, ast.Tuple) and node.elts:
-            return (self.element(node.elts[0]), ",")
         return self.doc(node, False)
 
 

@@ -1,0 +1,73 @@
+"""Small programs that together use every kind of statement and every claimed block."""
+
+PROGRAMS = {
+    "LeNet": """
+        net LeNet(classes: int = 10)(image: float[B, 1, 12, 12]) -> float[B, classes] {
+          return image -> conv1: Conv2d(3, 5, padding=2) -> tanh -> avg_pool2d(2)
+            -> conv2: Conv2d(4, 5) -> relu -> max_pool2d(2) -> flatten
+            -> fc1: Linear(12) -> tanh -> fc2: Linear(classes)
+        }
+    """,
+    "Mlp": """
+        net Mlp(widths: list[int] = [8, 6, 5], p: float = 0.25)(x: float[B, 4]) -> float[B, 3] {
+          for i, width in enumerate(widths) {
+            x = x -> fc: Linear(width, use_bias=i > 0) -> norm: LayerNorm()
+            if i < 2 { x = x -> relu -> dropout(p) }
+          }
+          return x -> head: Linear(3)
+        }
+    """,
+    "Normed": """
+        net Normed()(image: float[B, 4, 9, 7]) -> (y: float[B, 6], z: float[B, 2, 18, 14]) {
+          x = image -> c1: Conv2d(4, 3, padding="same", groups=2) -> bn: BatchNorm2d(momentum=0.3)
+          y = x -> c2: Conv2d(6, 3, stride=2, padding="same") -> relu6 -> global_max_pool
+          s = rearrange(image, "b c h w -> b c (h w)") -> k1: Conv1d(6, 3, padding="causal", dilation=2)
+                -> bn1: BatchNorm1d() -> k2: Conv1d(6, 3, stride=2, padding=1)
+          y = y + mean(s, axis=-1) -> rms: RMSNorm() -> ln: LayerNorm(use_bias=false)
+          return y, image -> gn: GroupNorm(2) -> silu -> up: ConvTranspose2d(2, 4, stride=2, padding=1)
+        }
+    """,
+    "Recurrent": """
+        net Recurrent()(x: float[B, T, 3], h0: float[B, 4]) -> float[B, T, 8] {
+          a, h, c = x -> lstm: LSTM(4)
+          b, g = x -> gru: GRU(4, reverse=true)
+          r = x -> gru2: GRU(4)(h0)
+          q = x -> lstm2: LSTM(4, reverse=true)
+          return concat([a + r.out * q.out, b + rearrange(h * c + g, "b d -> b 1 d")], axis=-1)
+        }
+    """,
+    "Masked": """
+        net Masked()(x: float[B, T, 3], live: bool[B, T]) -> (out: float[B, T, 8], last: float[B, 4]) {
+          a = x -> fwd: LSTM(4)(live)
+          b = x -> bwd: LSTM(4, reverse=true)(live)
+          return concat([a.out, b.out], axis=-1), a.c
+        }
+    """,
+    "Attentive": """
+        from std.attention import MultiHeadAttention, rope
+        net Attentive(heads: int = 2, layers: int = 2)(ids: int[B, T], live: bool[B, T]) -> float[B, T, 11] {
+          embed = Embedding(11, 8)
+          x = embed(ids)
+          for _ in range(layers) {
+            x = x + (x -> ln: LayerNorm() -> attn: MultiHeadAttention(heads, causal=true, drop=0.1))
+          }
+          m = rearrange(live, "b t -> b 1 1 t")
+          x = x + (x -> cross: MultiHeadAttention(heads)(x, m))
+          q = rearrange(x, "b t (h k) -> b h t k", h=heads) -> rope
+          return rearrange(q, "b h t k -> b t (h k)") @ transpose(embed.weight)
+        }
+    """,
+    "Walk": """
+        net Walk(steps: int = 3)(x: float[B, 4]) -> float[B, 4] {
+          param speed: float[4] ~ normal(1.0, 0.1)
+          state seen: float[4] ~ zeros()
+          const pace = linspace(0.1, 0.5, steps)
+          scan k in range(steps) carry x {
+            sample noise: float[B, 4] ~ normal(0.0, 0.1)
+            x = x + take(pace, k) * speed * noise
+          }
+          if training { update seen = 0.9 * seen + 0.1 * mean(x, axis=0) }
+          return x + seen
+        }
+    """,
+}
