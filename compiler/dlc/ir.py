@@ -48,7 +48,6 @@ class Location(Frozen):
 # ---------------------------------------------------------------- compile-time expressions
 
 
-
 class _JsonValue:
     """How a `Value` is written in JSON: a tuple as a list, a Dim as `{"dim": "2*(H//2)"}`.
 

@@ -31,7 +31,7 @@ PASSES: Sequence[Pass] = (fold_constants, share_subexpressions, drop_dead, roll_
 PROGRAMS: Mapping[str, tuple[str, dict[str, object], dict[str, int]]] = {
     "lenet5": ("LeNet5", {}, {"B": 2}),
     "gpt2": ("GPT2.tiny", {"vocab": 11, "dim": 12, "heads": 2, "layers": 2}, {"B": 2, "T": 5}),
-    "resnet": ("ResNet", {"depths": [2, 1, 1, 1], "classes": 3}, {"B": 2, "H": 24, "W": 20}),
+    "resnet": ("ResNet", {"depths": [2, 1], "classes": 3}, {"B": 2, "H": 24, "W": 20}),
     "mlp": ("MLP", {"hidden": [5, 4]}, {"B": 3}),
     "vae": ("VAE", {"latent": 2, "hidden": 5}, {"B": 2}),
     "unet": ("UNet", {"width": 2, "depth": 2}, {"B": 1, "H": 16, "W": 8}),

@@ -55,7 +55,7 @@ def build(body: str) -> ir.Program:
     return next(iter(module.nets.values())).program
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=15, deadline=None, derandomize=True)
 @given(statements())
 def test_random_programs_keep_their_meaning(body: str) -> None:
     program = build(body)
