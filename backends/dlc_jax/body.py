@@ -35,6 +35,7 @@ from dlc.emit.plan import (
 from dlc.emit.printer import FileWriter
 from dlc.ir import Expr, Operation, TensorType
 from dlc_jax.code import Expressions
+from dlc_jax.construct import table_text
 from dlc_jax.file import File, output_class
 from dlc_jax.walking import all_codes, is_stateful, statements_in
 
@@ -295,8 +296,7 @@ class Body(Expressions):
             sources.append(self.code(tensors))
         for column in loop.columns:
             targets.append(self.name(column.name))
-            values = ", ".join(map(self.text, column.values))
-            sources.append(f"({values},)" if len(column.values) == 1 else f"({values})")
+            sources.append(table_text(column, self.text))
         if bound or not sources:
             names = [self.name(target) if target in bound else "_" for target in loop.targets]
             counted = counts(loop.iterable) and len(names) == 1 and len(sources) == 1

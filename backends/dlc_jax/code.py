@@ -258,7 +258,10 @@ class Expressions:
 
         def branch(side: Code) -> Callable[[], None]:
             def write() -> None:
+                saved = self.targets, self.whole, self.occupant
+                self.targets, self.whole, self.occupant = (name,), (side,), None
                 text = self.code(side)
+                self.targets, self.whole, self.occupant = saved
                 if text != name:
                     self.emit(f"{name} = {text}")
 
@@ -281,9 +284,10 @@ class Expressions:
                 continue
             text = self.code(value)
             given.append(f"{parameter_name(self.file, name)}={text}" if skipped else text)
-        for name, expr in code.statics.items():
+        is_model = unit is self.file.plan.model
+        for name, expr in ({} if is_model else code.statics).items():
             given.append(f"{parameter_name(self.file, name)}={self.text(expr)}")
-        if unit is self.file.plan.model and self.file.plan.config:
+        if is_model and self.file.plan.config:
             given.append("config=config")
         if unit is not None and (unit.name, method) in self.file.dtype_needed:
             given.append(f"dtype={self.dtype('float')}")

@@ -82,9 +82,11 @@ def shape_text(shape: Expr, surroundings: Surroundings) -> str:
 
 
 def noise(helper: str, option: str) -> NativeLowering:
-    """A random function of the file's own; `training` and `key` are added by the caller."""
+    """A random function of the file's own; nothing where its rate is 0."""
 
     def lower(arguments: Arguments, at: FunctionCall, surroundings: Surroundings) -> str:
+        if not at.random:
+            return arguments["x"]
         amount = surroundings.text(at.statics[option])
         extra = {name: text for name, text in arguments.items() if name in ("training", "key")}
         return call(surroundings.helper(helper), arguments["x"], amount, **extra)

@@ -34,7 +34,7 @@ Change = Callable[[Expr], Expr]
 
 
 def specialised(plan: FilePlan) -> FilePlan:
-    """The plan without arguments that never vary. Callers come first: their constants reach callees."""
+    """The plan without arguments that never vary, callers first: constants reach callees."""
     units = list(plan.units)
     for position in reversed(range(len(units) - 1)):
         unit = units[position]
@@ -166,9 +166,9 @@ def flattened(items: tuple[Any, ...]) -> tuple[Any, ...]:
                 if value and any(isinstance(inner, Return) for inner in item.body):
                     break
             case Conditional() | MakeConditional():
-                found.append(
-                    replace(item, body=flattened(item.body), orelse=flattened(item.orelse))
-                )
+                kept: Any = item
+                sides = {"body": flattened(item.body), "orelse": flattened(item.orelse)}
+                found.append(replace(kept, **sides))
             case _:
                 body = getattr(item, "body", None)
                 found.append(item if body is None else replace(item, body=flattened(body)))
