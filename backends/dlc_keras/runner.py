@@ -167,6 +167,7 @@ def to_numpy(value: Any) -> Array:
 
 def prepare(case: Case) -> Prepared:
     keras.config.set_floatx(case.dtype)
+    keras.config.set_dtype_policy(case.dtype)  # the policy keeps the first floatx it saw
     model = getattr(case.module, case.network)()
     case.module.load_weights(model, case.weights_path)
     for layer in model._flatten_layers():
