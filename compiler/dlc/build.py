@@ -43,10 +43,10 @@ def find_targets(names: tuple[str, ...]) -> list[Backend]:
 
 
 def generate(program: ir.Program, backend: Backend) -> Emitted:
-    """The files of a program for a target: the backend's passes, then its emitter."""
-    for change in backend.passes:
-        program = change(program)
-    return backend.emit(program)
+    """The files of a program for a target: the same that `dlc parity` proves."""
+    from dlc.parity.targets import lower
+
+    return lower(backend, program, False)
 
 
 # ---------------------------------------------------------------- initial weights

@@ -7,6 +7,7 @@ DiagnosticError.
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -30,8 +31,11 @@ from dlc.reference.interpreter import CheckError, Interpreter
 from dlc.reference.sampling import SampleSource, initial_weights
 from dlc.sizes import check_memory
 from dlc.trouble import stop
+from dlc_grammar.diagnostics import Diagnostic, DiagnosticError, Note
 
 Array = NDArray[Any]
+TERMINAL_CODES = re.compile(r"\x1b\[[0-9;]*m")
+SHOWN_LINES = 8
 KINDS = {"int": "iu", "bool": "b"}
 
 
@@ -205,9 +209,18 @@ def run_target(
         try:
             return tuple(worker.run(run).outputs)
         except TargetError as error:
-            raise stop(
-                "E0702", f"the target could not run it: {error}", "`dlc doctor` shows what works"
-            ) from None
+            raise could_not_run(error) from None
+
+
+def could_not_run(error: TargetError) -> DiagnosticError:
+    """The first line of a framework's message as the title, the next ones as notes."""
+    lines = [line.strip() for line in TERMINAL_CODES.sub("", str(error)).splitlines()]
+    first, *rest = [line for line in lines if line] or [error.target]
+    notes = tuple(Note(line) for line in rest[:SHOWN_LINES])
+    help = "`dlc doctor --deep` shows what works, `dlc parity` what agrees"
+    return DiagnosticError(
+        [Diagnostic("E0702", f"the target could not run it: {first}", None, "", notes, help)]
+    )
 
 
 def no_cotangents(definition: ir.Definition, sizes: Mapping[str, int]) -> list[Array | None]:

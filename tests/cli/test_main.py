@@ -120,6 +120,20 @@ def test_interrupt(run, mlp, monkeypatch):
     assert run("view", f"{mlp}:MLP").exit_code == 130
 
 
+def test_interrupt_from_the_keyboard(tmp_path):
+    """The process ends with 130 and without a word."""
+    code = (
+        "import os, signal, sys\n"
+        "from dlc.cli import main, check\n"
+        "check.check_one = lambda *_: os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.argv = ['dlc', 'check', 'x.dl']\n"
+        "main.main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert done.returncode == 130
+    assert b"Traceback" not in done.stderr
+
+
 def test_closed_pipe(mlp):
     """A reader that goes away early is no error to talk about."""
     read, write = os.pipe()

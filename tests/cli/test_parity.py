@@ -136,6 +136,27 @@ def test_wrong_options(run, mlp, arguments):
     assert "error[E" in result.stderr
 
 
+def test_a_proof(run, mlp):
+    pytest.importorskip("torch")
+    result = run("parity", mlp, "-t", "torch", "--json")
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert found["ok"] is True
+    assert {row["quantity"] for row in found["rows"]} == {"forward", "gradient"}
+
+
+def test_a_changed_file_is_found_out(run, mlp, tmp_path):
+    pytest.importorskip("torch")
+    assert run("build", mlp, "-t", "torch", "-o", tmp_path).exit_code == 0
+    changed = tmp_path / "mlp_torch.py"
+    text = changed.read_text()
+    assert "relu" in text
+    changed.write_text(text.replace("F.relu", "F.gelu").replace("nn.ReLU", "nn.GELU"))
+    result = run("parity", mlp, "-t", "torch", "--code", f"torch={changed}", "--only", "forward")
+    assert result.exit_code == 1
+    assert "FAILED" in result.stdout
+
+
 def test_only():
     good = Comparison("output", "output", "float64")
     bad = Comparison("gradient", "w", "float64", share=2.0)

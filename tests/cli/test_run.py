@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from dlc.forward import could_not_run
+from dlc.parity.protocol import TargetError
+
 
 @pytest.fixture
 def x(tmp_path):
@@ -64,6 +67,24 @@ def test_wrong_inputs(run, mlp, x, tmp_path, arguments, message):
     assert result.exit_code == 1
     assert message in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_words_of_a_framework_become_notes():
+    error = could_not_run(TargetError("keras/cpu", "ValueError: no.\n\n\x1b[1mInput 0\x1b[0m is\n  wrong"))
+    (diagnostic,) = error.diagnostics
+    assert diagnostic.message == "the target could not run it: keras/cpu: ValueError: no."
+    assert [note.message for note in diagnostic.notes] == ["Input 0 is", "wrong"]
+
+
+def test_a_target_gives_what_the_reference_gives(run, mlp, x, tmp_path):
+    pytest.importorskip("torch")
+    found = {}
+    for target in ("reference", "torch"):
+        out = tmp_path / target
+        done = run("run", mlp, "-t", target, "--input", f"x={x}", "--output", out, "--dtype", "float64")
+        assert done.exit_code == 0, done.output
+        found[target] = np.load(out / "output.npy")
+    np.testing.assert_allclose(found["torch"], found["reference"], rtol=1e-12)
 
 
 def test_conditions_on_sizes(run, two, tmp_path):

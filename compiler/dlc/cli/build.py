@@ -15,7 +15,6 @@ from dlc.build import find_targets, generate, write_initial_weights
 from dlc.cli.console import Stopwatch, align, plural, say, say_json, tell
 from dlc.cli.verb import json_option, set_option, split_names, target_option, verb
 from dlc.selecting import select
-from dlc.trouble import stop
 from dlc.writing import check_replaceable, inside, refuse, write_all, write_whole
 
 WEIGHTS_SUFFIX = ".safetensors"
@@ -117,8 +116,6 @@ def print_program(net: Net, as_json: bool) -> int:
     program = net.program
     if as_json:
         say(program.model_dump_json(indent=2))
-    elif type(program).__str__ is object.__str__:
-        raise stop("E0900", "a program has no text form")
     else:
         say(str(program))
     return 0
