@@ -1,7 +1,7 @@
 """What a caller must know of what it calls: a unit of the file, or a native.
 
-In: the ids of the definitions that are called at one place. Out: `Callee`. Also the arguments of the callee in
-the caller's terms, for constructors, calls of functions and calls of layers.
+In: the ids of the definitions that are called at one place. Out: `Callee`. Also the arguments of the callee
+in the caller's terms, for constructors, calls of functions and calls of layers.
 """
 
 from __future__ import annotations
@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from dlc.emit.arguments import Source
 from dlc.emit.flags import Flags, FlagTable
 from dlc.emit.merge import CannotMerge, Strand
 from dlc.emit.naming import SIZE_NAMES
-from dlc.emit.terms import Source, Terms
+from dlc.emit.terms import Terms
 from dlc.ir import Call, Const, Definition, Expr, Layer
 
 

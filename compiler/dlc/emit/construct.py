@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from dlc.emit.body import negated
 from dlc.emit.callees import Registry, native_arguments, unit_arguments
+from dlc.emit.forks import negated
 from dlc.emit.merge import CannotMerge, Strand
 from dlc.emit.plan import (
     Construction,
@@ -118,9 +118,7 @@ class Constructor:
 
     # ------------------------------------------------------------ groups
 
-    def _group(
-        self, group: list[tuple[Place, Entry]], places: list[Place]
-    ) -> Iterable[Construction]:
+    def _group(self, group: list[tuple[Place, Entry]], places: list[Place]) -> Iterable[Construction]:
         match group[0][1][1]:
             case Layer():
                 self._complete(group, places)
@@ -151,9 +149,7 @@ class Constructor:
         if callee.built is None:
             arguments = native_arguments(self.registry, layers, strands, self.terms, sizes=True)
         else:
-            arguments = unit_arguments(
-                self.registry, callee.built.sources, layers, strands, self.terms
-            )
+            arguments = unit_arguments(self.registry, callee.built.sources, layers, strands, self.terms)
         return MakeLayer(
             name=self.attributes[layers[0].name],
             unit=callee.name,
@@ -211,7 +207,9 @@ class Constructor:
             depth = len(strand.chain)
             by_round: dict[int, list[Declared]] = {}
             for declared in entry[2]:
-                by_round.setdefault(declared.index[depth] if isinstance(declared, Layer) else 0, []).append(declared)
+                by_round.setdefault(declared.index[depth] if isinstance(declared, Layer) else 0, []).append(
+                    declared
+                )
             for i, step in enumerate(loop.rounds):
                 inner = strand.round(number, i, step)
                 rounds.append(Place(inner, step.body, by_round.get(i, [])))

@@ -30,7 +30,7 @@ from dlc.ir import (
 )
 
 
-class CannotMerge(Exception):
+class CannotMerge(Exception):  # noqa: N818 - a verdict, not a failure
     """These elaborations cannot be one unit; the text says why."""
 
 
@@ -262,9 +262,7 @@ def _key(node: Node) -> tuple[str, int, str]:
     return node.kind, node.origin, name
 
 
-def _next_key(
-    queues: list[deque[Node]], alive: list[int], busy: list[int]
-) -> tuple[str, int, str]:
+def _next_key(queues: list[deque[Node]], alive: list[int], busy: list[int]) -> tuple[str, int, str]:
     """The key of the next item: a head that no other strand has only later on."""
     heads = {_key(queues[i][0]) for i in busy}
     if len(heads) == 1:
@@ -277,9 +275,7 @@ def _next_key(
     raise CannotMerge(f"{queues[busy[0]][0].at}: the elaborations differ in order")
 
 
-def _returning_side(
-    block: Block, present: dict[int, Branch], queues: list[deque[Node]]
-) -> bool | None:
+def _returning_side(block: Block, present: dict[int, Branch], queues: list[deque[Node]]) -> bool | None:
     """The side of an `if` that ends the method, if one does.
 
     There is no node for `return`: a side returned if nothing follows in its elaborations while something

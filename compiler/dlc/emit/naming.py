@@ -35,8 +35,11 @@ PLAIN_VALUES = ("h", "y", "z", "u", "v", "w")
 """Names for intermediate values that have none, in order of preference."""
 
 SHADOWED = frozenset(
-    "abs all any bool dict enumerate float int isinstance len list max min print range reversed round "
-    "self set str sum super tuple type zip".split()
+    (
+        *("abs", "all", "any", "bool", "dict", "enumerate", "float", "int", "isinstance", "len", "list"),
+        *("max", "min", "print", "range", "reversed", "round", "self", "set", "str", "sum", "super"),
+        *("tuple", "type", "zip"),
+    )
 )
 """Builtins (and `self`) that generated code uses."""
 

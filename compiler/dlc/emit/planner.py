@@ -1,8 +1,8 @@
 """From a program to the plan of a file: one unit per block of the text.
 
-In: an `ir.Program` in which every `(block, parameters, input types, mode)` is a definition of its own, and the
-definitions that a backend claims as natives. Out: `plan.FilePlan`, in which all elaborations of one text are
-one class or function again. Elaborations that cannot be one unit become several, with distinct names.
+In: an `ir.Program` in which every `(block, parameters, input types, mode)` is a definition of its own, and
+the definitions that a backend claims as natives. Out: `plan.FilePlan`, in which all elaborations of one
+text are one class or function again. Elaborations that cannot be one unit become several, with distinct names.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from math import prod
 
+from dlc.emit.arguments import annotate
 from dlc.emit.callees import Registry
 from dlc.emit.flags import FlagTable, nodes
 from dlc.emit.merge import CannotMerge
 from dlc.emit.naming import unit_name
 from dlc.emit.plan import ConfigField, FilePlan, Unit
-from dlc.emit.terms import annotate
 from dlc.emit.units import UnitBuilder
 from dlc.ir import Call, Definition, Program
 
@@ -205,9 +205,7 @@ def _united(definitions: list[Definition], unions: list[list[str]]) -> list[list
     return list(found.values())
 
 
-def _callees_first(
-    families: list[list[Definition]], callees: object
-) -> list[list[Definition]]:
+def _callees_first(families: list[list[Definition]], callees: object) -> list[list[Definition]]:
     """Families in an order in which each comes after all that it calls."""
     family_of = {d.id: i for i, family in enumerate(families) for d in family}
     needs: list[set[int]] = []

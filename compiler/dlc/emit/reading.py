@@ -5,36 +5,35 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dlc.emit.analysis import (
-    ABSENT,
-    Analysis,
-    Operands,
-    Slot,
-    Token,
-    argument_names,
-    item_operands,
-    static_token,
-)
-from dlc.emit.callees import Callee, Registry, native_arguments, unit_arguments
+from dlc.emit.analysis import Analysis
+from dlc.emit.arguments import Source
+from dlc.emit.callees import Registry
+from dlc.emit.calling import write_call
 from dlc.emit.expressions import OPERATOR_OF
 from dlc.emit.merge import Block, CannotMerge, Step, Strand
-from dlc.emit.naming import element_name, plural
+from dlc.emit.operands import ABSENT, Operands, Slot, Token, item_operands, static_token
 from dlc.emit.plan import (
     AssignStatic,
     Code,
-    FunctionCall,
-    LayerCall,
     ListItem,
-    LoopLayer,
     Number,
     Primitive,
     Variable,
     WeightRead,
 )
-from dlc.emit.terms import Source, Terms, ancestor
+from dlc.emit.terms import Terms, ancestor
 from dlc.emit.trace import Misread, Read, ReadItem, ReadList, Write
 from dlc.emit.writer import Draft, Place, Writer
-from dlc.ir import Apply, Call, Const, Definition, Distribution, Expr, Operand, Ref, Static, TensorType, Use, Weight
+from dlc.ir import (
+    Apply,
+    Call,
+    Const,
+    Definition,
+    Distribution,
+    Static,
+    TensorType,
+    Weight,
+)
 from dlc.ir import Item as ItemNode
 
 INFIX = frozenset((*OPERATOR_OF, "negative", "logical_not"))
@@ -85,9 +84,11 @@ class Reader:
             held = writer.pending.pop(slot)
             draft.absorb(held)
             return held.value
-        if slot is not None and slot in writer.protected and slot in writer.home:
-            return self._note(writer.home[slot], operands, draft, slot)
         named = self.analysis.read_name(self.block.strands, operands)
+        if slot is not None and slot in writer.protected and slot in writer.home:
+            by_name = named is not None and writer.holds.get(writer.local(named)) == {slot}
+            place = Place(writer.local(named)) if named is not None and by_name else writer.home[slot]
+            return self._note(place, operands, draft, slot)
         if named is not None:
             self._initialise(named, operands)
             return self._note(self._place(named), operands, draft, slot)
@@ -127,7 +128,9 @@ class Reader:
     def _note(self, place: Place, operands: Operands, draft: Draft, slot: object) -> Code:
         """A read of a variable, remembered for the check."""
         tokens = self.writer.tokens(operands)
-        given = {k for s in self.block.strands[:1] for k in [i.name for i in s.definition.inputs if i.optional]}
+        given = {
+            k for s in self.block.strands[:1] for k in [i.name for i in s.definition.inputs if i.optional]
+        }
         if place.name in {self.writer.local(name) for name in given}:
             absent = [operand is None for operand in operands]
             tokens = [ABSENT if gone else token for gone, token in zip(absent, tokens, strict=True)]
@@ -189,7 +192,7 @@ class Reader:
             case Apply():
                 code = self._apply(step, draft)
             case Call():
-                code = self._call(step, draft)
+                code = write_call(self, step, draft)
             case ItemNode():
                 code = self._item(step, draft)
             case _:
@@ -206,7 +209,7 @@ class Reader:
         return codes
 
     def _apply(self, step: Step, draft: Draft) -> Code:
-        nodes, strands = self._nodes(step)
+        nodes, strands = self.nodes(step)
         first = nodes[0]
         assert isinstance(first, Apply)
         listed = self.analysis.list_name(self.block, step)
@@ -260,11 +263,13 @@ class Reader:
         return self.writer.lists.get(slots.pop())
 
     def _item(self, step: Step, draft: Draft) -> Code:
-        nodes, strands = self._nodes(step)
+        nodes, strands = self.nodes(step)
         first = nodes[0]
         assert isinstance(first, ItemNode)
         name = self.writer.local(first.name)
-        position = self.terms.express([n.position for n in nodes if isinstance(n, ItemNode)], strands, "position")
+        position = self.terms.express(
+            [n.position for n in nodes if isinstance(n, ItemNode)], strands, "position"
+        )
         draft.variables.add(name)
         positions = [n.position.value if isinstance(n, ItemNode) else None for n in step.nodes]
         values = [n.value if isinstance(n, ItemNode) else None for n in step.nodes]
@@ -272,7 +277,7 @@ class Reader:
         result = self.type([n.output.type for n in nodes if isinstance(n, ItemNode)], strands)
         return ListItem(name=name, position=position, type=result)
 
-    def _nodes(self, step: Step) -> tuple[list[object], list[Strand]]:
+    def nodes(self, step: Step) -> tuple[list[object], list[Strand]]:
         pairs = [(n, s) for n, s in zip(step.nodes, self.block.strands, strict=True) if n is not None]
         return [n for n, _ in pairs], [s for _, s in pairs]
 
@@ -284,173 +289,6 @@ class Reader:
         shape = tuple(self.terms.describe(list(column), strands) for column in columns)
         return TensorType(dtype=types[0].dtype, shape=shape)
 
-    # ------------------------------------------------------------ calls
-
-    def _call(self, step: Step, draft: Draft) -> Code:
-        nodes, strands = self._nodes(step)
-        calls = [node for node in nodes if isinstance(node, Call)]
-        first = calls[0]
-        args: dict[str, Code | None] = {}
-        for name, operands in zip(argument_names(step), item_operands(step), strict=True):
-            args[name] = self.read(operands, draft)
-        draft.depth += 1
-        callee_keys = [call.callee for call in calls]
-        definition = self.registry.definitions[first.callee]
-        result = self.type([c.outputs[0].type for c in calls], strands) if len(first.outputs) == 1 else None
-        if first.layer is None and definition.kind != "fn":
-            return self._own_call(first, callee_keys, args, draft, result)
-        callee = self.registry.callee(callee_keys)
-        statics = self._statics(callee, calls, strands, definition.method)
-        draft.effect |= callee.flags.random or (callee.flags.stateful and callee.flags.training)
-        if first.layer is None:
-            return FunctionCall(
-                name=callee.name,
-                native=callee.native,
-                args=args,
-                statics=statics,
-                values=len(first.outputs),
-                fields=callee.fields,
-                training=callee.flags.training,
-                random=callee.flags.random,
-                constant=first.constant,
-                type=result,
-            )
-        layer, local, index = self._layer(calls, strands, callee)
-        return LayerCall(
-            layer=layer,
-            local=local,
-            unit=callee.name,
-            native=callee.native,
-            method=first.method,
-            args=args,
-            statics=statics,
-            values=len(first.outputs),
-            fields=callee.fields,
-            training=callee.flags.training,
-            random=callee.flags.random,
-            stateful=callee.flags.stateful,
-            index=index,
-            type=result,
-        )
-
-    def _statics(
-        self, callee: Callee, calls: list[Call], strands: list[Strand], method: str
-    ) -> dict[str, Expr]:
-        layer = calls[0].layer is not None
-        if callee.built is None:
-            return native_arguments(self.registry, calls, strands, self.terms, sizes=False, layer=layer)
-        sources = callee.built.methods.get(method, ()) if layer else callee.built.sources
-        return unit_arguments(self.registry, sources, calls, strands, self.terms, static_only=layer)
-
-    def _own_call(
-        self,
-        first: Call,
-        keys: list[str],
-        args: dict[str, Code | None],
-        draft: Draft,
-        result: TensorType | None,
-    ) -> Code:
-        """Another method of the same instance."""
-        if not set(keys) <= self.own:
-            raise CannotMerge("a method of another unit")
-        flags = self.registry.flags.of_all(
-            key for key in self.own if self.registry.definitions[key].method == first.method
-        )
-        draft.effect |= flags.random or (flags.stateful and flags.training)
-        fields = tuple(output.name for output in self.registry.definitions[keys[0]].outputs)
-        statics: dict[str, Expr] = {}
-        for source in self.methods.get(first.method, ()):
-            value = next(iter(source.values.values()), None)
-            statics[source.name] = Ref(name=source.name, value=value, scope=self.terms.unit.scope)
-            self.terms.used.add(source.name)
-        return LayerCall(
-            layer="self",
-            local=True,
-            unit=self.registry.definitions[keys[0]].name,
-            native=False,
-            method=first.method,
-            args=args,
-            statics=statics,
-            values=len(first.outputs),
-            fields=fields,
-            training=flags.training,
-            random=flags.random,
-            stateful=flags.stateful,
-            type=result,
-        )
-
-    def _layer(
-        self, calls: list[Call], strands: list[Strand], callee: Callee
-    ) -> tuple[str, bool, tuple[Expr, ...]]:
-        """The attribute or loop variable that holds the layer, and positions where no loop walks it."""
-        label = calls[0].layer
-        assert label is not None
-        attribute = self.attributes.get(label, label)
-        if {call.layer for call in calls} != {label} or len({len(c.index) for c in calls}) > 1:
-            raise CannotMerge(f"layer {label} in different loops")
-        depth = len(calls[0].index)
-        if depth == 0:
-            return attribute, False, ()
-        if depth <= len(self.writer.loops) and all(
-            call.index == tuple(number for _, number in strand.chain[:depth])
-            for call, strand in zip(calls, strands, strict=True)
-        ) and self._aligned(label, depth):
-            return self._element(label, depth, callee), True, ()
-        index = tuple(
-            self.terms.express([Const(value=call.index[i]) for call in calls], strands, "position")
-            for i in range(depth)
-        )
-        return attribute, False, index
-
-    def _aligned(self, label: str, depth: int) -> bool:
-        """Whether the list of layers has an element for each round of the loops around."""
-        opened = self.writer.loops[depth - 1]
-        rounds: dict[tuple[str, tuple[int, ...]], int] = {}
-        for (key, chain), count in opened.frame.rounds.items():
-            rounds[key, tuple(number for _, number in chain)] = count
-        for strand in {s.definition.id: s for s in self.block.strands}.values():
-            for layer in strand.definition.layers:
-                if layer.name == label and len(layer.index) >= depth:
-                    count = rounds.get((strand.definition.id, layer.index[: depth - 1]), 0)
-                    if layer.index[depth - 1] >= count:
-                        return False
-        return True
-
-    def _element(self, label: str, depth: int, callee: Callee) -> str:
-        attribute = self.attributes.get(label, label)
-        element = self._element_name(label, callee.name)
-        names = [element]
-        for _ in range(depth - 1):
-            names.insert(0, self._unclashed(plural(names[0])))
-        source, local = attribute, False
-        for level in range(depth):
-            layers = self.writer.loops[level].layers
-            if label not in layers:
-                layers[label] = LoopLayer(
-                    source=source,
-                    local=local,
-                    element=names[level],
-                    unit=callee.name,
-                    native=callee.native,
-                )
-            source, local = layers[label].element, True
-        return source
-
-    def _clashes(self, name: str) -> bool:
-        writer = self.writer
-        locals_ = {writer.local(known) for known in self.analysis.names} | writer.fresh | writer.reserved
-        elements = {k.element for opened in writer.loops for k in opened.layers.values()}
-        frames = {n for opened in writer.loops for n in opened.frame.names()}
-        return name in locals_ | elements | frames | set(self.terms.taken) or writer.local(name) != name
-
-    def _element_name(self, label: str, unit: str) -> str:
-        return element_name(label, unit, self._clashes)
-
-    def _unclashed(self, name: str) -> str:
-        while self._clashes(name):
-            name += "_"
-        return name
-
     # ------------------------------------------------------------ draws
 
     def distribution(self, found: Sequence[Distribution], strands: Sequence[Strand]) -> Distribution:
@@ -460,5 +298,3 @@ class Reader:
             raise CannotMerge("different distributions")
         args = {k: self.terms.express([d.args[k] for d in found], strands, k) for k in first.args}
         return Distribution(name=first.name, args=args)
-
-

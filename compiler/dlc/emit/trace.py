@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from dlc.emit.analysis import Slot, Token
+from dlc.emit.operands import Slot, Token
 
 SPOILT: Token = ("spoilt",)
 
 
-class Misread(Exception):
+class Misread(Exception):  # noqa: N818 - a finding that the writer acts on
     """A name does not hold the value that is read through it."""
 
     def __init__(self, name: str, slot: Slot | None) -> None:

@@ -10,13 +10,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from dlc.emit.analysis import Analysis
+from dlc.emit.arguments import Source, UnitTerms
 from dlc.emit.body import write_body
 from dlc.emit.callees import Built, Registry
 from dlc.emit.construct import Constructor
+from dlc.emit.flags import nodes
+from dlc.emit.forms import skeleton
 from dlc.emit.merge import CannotMerge, Merger, Strand
 from dlc.emit.naming import safe, size_names, unused
 from dlc.emit.plan import Assertion, Construction, MethodPlan, ReadSizes, Statement, TensorArgument, Unit
-from dlc.emit.terms import Source, Terms, UnitTerms, skeleton
+from dlc.emit.terms import Terms
 from dlc.ir import (
     Bind,
     Call,
@@ -31,7 +34,6 @@ from dlc.ir import (
     Scan,
     TensorType,
 )
-from dlc.emit.flags import nodes
 
 PLACEHOLDER = re.compile(r"\{([A-Za-z_]\w*)\}")
 NOWHERE = -1
@@ -61,9 +63,7 @@ class UnitBuilder:
         if first.kind != "fn":
             strands = [Strand(definition) for definition in self.definitions]
             inside = Terms(terms, None, terms.taken)
-            construction = Constructor(
-                self.registry, inside, self.instances, self.attributes
-            ).build(strands)
+            construction = Constructor(self.registry, inside, self.instances, self.attributes).build(strands)
         methods = [self._method(name, terms) for name in self._method_order()]
         methods.sort(key=lambda pair: pair[0])
         keys = frozenset(d.id for d in self.definitions)
@@ -169,7 +169,14 @@ class UnitBuilder:
         keep = (dict(unit.arguments), set(unit.taken))
         try:
             body, found = write_body(
-                block, analysis, terms, self.registry, self.reserved, self.attributes, own, self.method_sources
+                block,
+                analysis,
+                terms,
+                self.registry,
+                self.reserved,
+                self.attributes,
+                own,
+                self.method_sources,
             )
         except CannotMerge:
             unit.arguments, unit.taken = keep
@@ -197,9 +204,7 @@ class UnitBuilder:
         self, definitions: Sequence[Definition], terms: Terms, strands: Sequence[Strand]
     ) -> Iterable[TensorArgument]:
         for place, item in enumerate(definitions[0].inputs):
-            found = [
-                (d.inputs[place].tensor, s) for d, s in zip(definitions, strands, strict=True)
-            ]
+            found = [(d.inputs[place].tensor, s) for d, s in zip(definitions, strands, strict=True)]
             types = [(t.type, s) for t, s in found if t is not None]
             type_ = described([t for t, _ in types], terms, [s for _, s in types])
             yield TensorArgument(
@@ -326,5 +331,3 @@ def axis_name(size: Expr) -> str:
             parts = [f"({axis_name(a)})" if isinstance(a, Operation) else axis_name(a) for a in (left, right)]
             return f"{parts[0]} {op} {parts[1]}"
     return "_"
-
-

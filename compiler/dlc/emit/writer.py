@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from dlc.emit.analysis import Analysis, Slot, Token
+from dlc.emit.analysis import Analysis
 from dlc.emit.merge import Block, Fork, Loop, Step
 from dlc.emit.naming import PLAIN_VALUES, safe, unused
+from dlc.emit.operands import Slot, Token
 from dlc.emit.plan import Assign, Code, LoopLayer, Statement, Variable
 from dlc.emit.terms import Frame, Terms
-from dlc.emit.trace import Event, Read, Trace, Write
+from dlc.emit.trace import Event, Trace, Write
 from dlc.ir import Apply, Call, Location, Node, Operand
 
 DEEPEST = 3
@@ -157,7 +158,7 @@ class Writer:
         """A readable name for a value that the text leaves unnamed."""
         wanted: list[str | None] = [self.final_name(slot)] if slot is not None else []
         if len(draft.variables) == 1:
-            wanted += draft.variables
+            wanted += draft.variables - {self.local(name) for name in self.analysis.inputs}
         wanted.append("x")
         for name in wanted:
             if name is not None:
@@ -193,7 +194,7 @@ class Writer:
         """A slot's value in every strand of the current block."""
         assert slot.item is not None
         found: list[Token | None] = []
-        for strand, node in zip(self.block.strands, slot.item.nodes, strict=True):
+        for node in slot.item.nodes:
             match node:
                 case Apply() | Call() if slot.place < len(node.outputs):
                     found.append(node.outputs[slot.place].id)

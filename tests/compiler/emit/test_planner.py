@@ -1,0 +1,271 @@
+"""The planner: all elaborations of one text become one unit that says what the text says."""
+
+from __future__ import annotations
+
+import pytest
+from dlc.api import open_text
+from dlc.emit.describe import describe
+from dlc.emit.planner import plan_file
+
+NATIVES = frozenset(("Linear", "Conv2d", "BatchNorm2d", "LayerNorm", "relu", "gelu", "flatten", "dropout"))
+
+
+def plan(text: str, net: str = "Net", natives: frozenset[str] = NATIVES, **reserved: frozenset[str]) -> str:
+    """The description of the plan of a network given as text."""
+    module, diagnostics = open_text(text)
+    assert module is not None, diagnostics
+    program = module[net].program
+    claimed = (k for k, d in program.definitions.items() if d.module.startswith("std/") and d.name in natives)
+    return describe(plan_file(program, native_definitions=frozenset(claimed), **reserved))
+
+
+def lines(text: str, start: str) -> list[str]:
+    """The lines of a description from the one that starts with `start` to the next empty one."""
+    found = [line.strip() for line in text.splitlines()]
+    first = next(i for i, line in enumerate(found) if line.startswith(start))
+    return found[first : found.index("", first) if "" in found[first:] else len(found)]
+
+
+def test_a_loop_over_layers_stays_a_loop() -> None:
+    made = plan("""
+net Net(hidden: list[int] = [8, 6], drop: float = 0.1)(x: float[B, 4]) -> float[B, 3] {
+  for width in hidden { x = x -> fc: Linear(width) -> relu -> dropout(drop) }
+  return x -> head: Linear(3)
+}
+""")
+    assert "make fc: for width, in_dim in config.hidden | [4, 8]:" in made
+    assert "for width, fc in config.hidden | self.fc: static width" in made
+    assert "x = dropout(relu(fc(x with out=width, use_bias=True)), p=config.drop)" in made
+
+
+RESIDUAL = """
+block Unit(width: int, stride: int = 1)(x: float[N, C, H, W]) {
+  y = x -> conv: Conv2d(width, 3, stride=stride, padding=1) -> relu
+  skip = if stride != 1 or C != width then x -> proj: Conv2d(width, 1, stride=stride) else x
+  return relu(y + skip)
+}
+"""
+
+
+def test_elaborations_that_differ_keep_the_if() -> None:
+    made = plan(
+        RESIDUAL
+        + """
+net Net()(x: float[B, 4, H, W]) { return x -> a: Unit(4) -> b: Unit(8, stride=2) }
+"""
+    )
+    assert made.count("block Unit") == 1
+    assert "if ((self.stride != 1) or (self.channels != self.width)):" in made
+    assert " if ((self.stride != 1) or (self.channels != self.width)) else x)" in made
+    assert "self.b = Unit(channels=4, width=8, stride=2)" in made
+
+
+def test_an_if_on_which_all_agree_vanishes() -> None:
+    made = plan(RESIDUAL + "net Net()(x: float[B, 4, H, W]) { return x -> a: Unit(4) }")
+    assert "if" not in made
+    assert "proj" not in made
+
+
+def test_the_mode_and_early_returns() -> None:
+    made = plan(
+        """
+fn noisy(x: float[B, D], p: float) -> float[B, D] {
+  if not training or p == 0.0 { return x }
+  sample keep: bool[B, D] ~ bernoulli(1.0 - p)
+  return where(keep, x / (1.0 - p), 0.0)
+}
+net Net(p: float = 0.5)(x: float[B, 4]) -> float[B, 4] { return noisy(x, p) }
+"""
+    )
+    assert lines(made, "fn noisy") == [
+        "fn noisy(p: float)",
+        "def forward(x: float[batch, dim]) -> float[batch, dim] training random uses p",
+        "batch, dim = x.shape",
+        "if (not(training) or (p == 0.0)):",
+        "return x",
+        "keep = draw bernoulli((1.0 - p))[batch, dim]",
+        "return where(keep, (x / (1.0 - p)), 0.0)",
+    ]
+
+
+def test_lists_of_tensors() -> None:
+    made = plan("""
+net Net(depth: int = 2)(x: float[B, 4]) -> float[B, 4] {
+  skips = []
+  for i in range(depth) {
+    x = x -> down: Linear(4)
+    skips = skips + [x]
+  }
+  for i in reversed(range(depth)) { x = skips[i] + (x -> up: Linear(4)) }
+  return x
+}
+""")
+    assert "skips = []" in made
+    assert "skips.append(x)" in made
+    assert "for i, up in reversed(range(config.depth)) | self.up:" in made
+    assert "x = (skips[i] + up(x with out=4, use_bias=True))" in made
+
+
+def test_nested_loops_are_nested_lists() -> None:
+    made = plan("""
+net Net(stages: list[(int, int)] = [(4, 1), (8, 2)])(x: float[B, 3, H, W]) {
+  for width, convs in stages {
+    for _ in range(convs) { x = x -> conv: Conv2d(width, 3, padding=1) -> relu }
+  }
+  return x
+}
+""")
+    assert "for width, convs, conv_list in config.stages | self.conv: static convs, width" in made
+    assert "make conv: for width, convs, in_channels_table in config.stages | [(3,), (4, 8)]:" in made
+    assert "make conv: for index in range(convs):" in made
+    assert "C=index(in_channels_table, index)" in made
+
+
+def test_a_loop_variable_that_is_over_becomes_its_value() -> None:
+    made = plan("""
+net Net(widths: list[int] = [4, 6])(x: float[B, 4]) {
+  total = 0
+  for width in widths {
+    x = x -> fc: Linear(width)
+    total = total + width
+  }
+  return x -> head: Linear(total)
+}
+""")
+    assert "self.head = native Linear(out=10" in made
+
+
+def test_a_temporary_does_not_take_a_name_that_is_still_read() -> None:
+    made = plan("""
+net Net()(x: float[B, 4]) {
+  y = x -> a: Linear(4)
+    -> b: Linear(4)
+    -> c: Linear(4)
+  return y + x
+}
+""")
+    assert [line for line in lines(made, "def forward") if "=" in line and "self" in line] == [
+        "y = self.a(x with out=4, use_bias=True)",
+        "y = self.b(y with out=4, use_bias=True)",
+        "y = self.c(y with out=4, use_bias=True)",
+    ]
+
+
+def test_a_straight_pipe_is_called_x() -> None:
+    made = plan("""
+net Net()(image: float[B, 4]) {
+  return image -> a: Linear(4) -> relu
+    -> b: Linear(4) -> relu
+    -> c: Linear(4)
+}
+""")
+    assert "x = relu(self.a(image with out=4, use_bias=True))" in made
+    assert "x = relu(self.b(x with out=4, use_bias=True))" in made
+    assert "return self.c(x with out=4, use_bias=True)" in made
+
+
+def test_values_of_a_comprehension_are_collected() -> None:
+    made = plan("""
+net Net()(x: float[B, 4], y: float[B, 6]) -> float[B, 6] {
+  outs = [z -> head: Linear(3) for z in [x, y]]
+  return concat(outs, axis=1)
+}
+""")
+    assert "outs = []" in made
+    assert "| self.head | [x, y]:" in made
+    assert "outs.append(head(z with out=3, use_bias=True))" in made
+    assert "return concat(outs, axis=1)" in made
+
+
+def test_a_run_time_loop() -> None:
+    made = plan("""
+net Net()(x: float[B, T, 4]) -> float[B, T, 4] {
+  h = zeros([B, 4])
+  scan x_t in x along 1 carry h {
+    h = tanh(x_t + (h -> cell: Linear(4)))
+    emit out = h
+  }
+  return out
+}
+""")
+    assert "scan x_t in x along 1 length time carry h = h reads :" in made
+    assert "emit out = h" in made
+
+
+def test_optional_inputs_of_layers() -> None:
+    made = plan("""
+block Mix()(x: float[B, D], y: float[B, D]? = none) -> float[B, D] {
+  if y != none { x = x + (y -> side: Linear(D)) }
+  return x
+}
+net Net()(x: float[B, 4]) -> float[B, 4] {
+  x = x -> a: Mix()
+  return x -> b: Mix()(x)
+}
+""")
+    assert "if given(y):" in made
+    assert "if self.has_y:" in made
+    assert "self.a = Mix(dim=4, has_y=False)" in made
+
+
+def test_texts_that_differ_in_structure_become_two_units() -> None:
+    made = plan("""
+block Two(n: int)(x: float[B, D]) -> float[B, D] {
+  if n == 1 { return x -> fc: Linear(D) }
+  parts = [x -> fc2: Linear(D), x]
+  return parts[0] + parts[1]
+}
+net Net()(x: float[B, 4]) -> float[B, 4] { return x -> a: Two(1) -> b: Two(2) }
+""")
+    assert "net Net" in made
+
+
+def test_records() -> None:
+    made = plan("""
+block Pair()(x: float[B, D]) -> (left: float[B, D], right: float[B, D]) {
+  return x -> l: Linear(D), x -> r: Linear(D)
+}
+net Net()(x: float[B, 4]) -> float[B, 4] {
+  p = x -> a: Pair()
+  left, right = p.left -> b: Pair()
+  return left + right + p.right + (x -> c: Pair()).left
+}
+""")
+    assert "p = self.a(x with dim=4)" in made
+    assert "left, right = self.b(p.left with dim=4)" in made
+    assert "self.c(x with dim=4).left" in made
+
+
+def test_names_that_python_or_the_file_needs() -> None:
+    made = plan(
+        """
+block Linear2(training_: int)(x: float[B, 4]) -> float[B, 4] { return x -> type: Linear(training_) }
+net Net()(x: float[B, 4]) -> float[B, 4] {
+  torch = x -> half: Linear2(4)
+  range = torch * 2.0
+  return torch + range
+}
+""",
+        reserved=frozenset({"torch"}),
+        reserved_attributes=frozenset({"type", "half"}),
+    )
+    assert "self.half_ = Linear2" in made
+    assert "self.type_ = native Linear" in made
+    assert "torch_ = " in made
+    assert "range_ = " in made
+
+
+@pytest.mark.parametrize("natives", [NATIVES, frozenset()])
+def test_sizes_are_read_where_they_are_used(natives: frozenset[str]) -> None:
+    made = plan(
+        """
+block Heads(heads: int)(x: float[B, T, D]) -> float[B, T, D] {
+  y = reshape(x, [B, T, heads, D // heads])
+  return reshape(y, [B, T, D]) * T ** -0.5
+}
+net Net()(x: float[B, T, 8]) -> float[B, T, 8] { return x -> a: Heads(2) }
+""",
+        natives=natives,
+    )
+    assert "batch, time, dim = x.shape" in made
+    assert "shape=(batch, time, self.heads, (dim // self.heads))" in made
