@@ -14,6 +14,7 @@ from dlc.emit.naming import snake_case
 from dlc.emit.plan import FilePlan
 from dlc.emit.planner import plan_file
 from dlc.ir import Program
+from dlc.passes.natives import select_natives
 from dlc_torch.blocks import BLOCKS
 from dlc_torch.module import ModulePrinter
 from dlc_torch.names import RESERVED, RESERVED_ATTRIBUTES
@@ -39,23 +40,11 @@ class TorchBackend:
         """The model file of a program. All natives of this backend are float64-clean."""
         plan = plan_file(
             program,
-            native_definitions=claimed(program, self.natives, exact),
+            native_definitions=select_natives(program, self.natives, exact),
             reserved=RESERVED,
             reserved_attributes=RESERVED_ATTRIBUTES,
         )
         return emit_plan(plan)
-
-
-def claimed(program: Program, natives: Mapping[str, Native], exact: bool) -> frozenset[str]:
-    """The ids of the std definitions that this backend writes in PyTorch's words."""
-    return frozenset(
-        definition.id
-        for definition in program.definitions.values()
-        if definition.module.startswith("std/")
-        and (native := natives.get(definition.name)) is not None
-        and (native.exact or not exact)
-        and native.accepts(definition)
-    )
 
 
 def emit_plan(plan: FilePlan) -> Emitted:

@@ -5,12 +5,13 @@ In: a `plan.FilePlan`. Out: its text, and which line computes which syntax node.
 
 from __future__ import annotations
 
+import keyword
 import re
 from collections.abc import Sequence
 
 from dlc.backend import SourceLine
 from dlc.emit import plan
-from dlc.emit.expressions import Text
+from dlc.emit.expressions import Text, literal
 from dlc.emit.header import module_docstring, signature, write_config
 from dlc.emit.printer import FileWriter
 from dlc_torch.blocks import BLOCKS
@@ -19,7 +20,8 @@ from dlc_torch.code import CodePrinter
 from dlc_torch.construction import ConstructionPrinter
 from dlc_torch.helpers import HELPERS
 from dlc_torch.locals import reads_local
-from dlc_torch.scope import FileState, Scope, attribute, subcodes
+from dlc_torch.names import RESERVED_ATTRIBUTES
+from dlc_torch.scope import FileState, Scope, attribute, attributes, subcodes
 from dlc_torch.starts import write_starts
 
 LOAD = '''\
@@ -34,7 +36,9 @@ def load_weights(model: nn.Module, path: str) -> None:
     weights = load_file(path)
     for prefix, module in model.named_modules():
         for name, own in getattr(module, "names", ()):
-            weights[f"{prefix}.{own}"] = weights.pop(f"{prefix}.{name}")
+            old, new = (f"{prefix}.{end}".removeprefix(".") for end in (name, own))
+            for key in [key for key in weights if f"{key}.".startswith(f"{old}.")]:
+                weights[new + key.removeprefix(old)] = weights.pop(key)
     model.load_state_dict(model.state_dict() | weights)
 '''
 
@@ -96,7 +100,9 @@ class ModulePrinter:
         for unit in self.plan.units:
             self.unit(writer, unit)
         writer.blank(2)
-        renamed = any(BLOCKS[name].names for name in self.state.native_blocks)
+        renamed = any(BLOCKS[name].names for name in self.state.native_blocks) or any(
+            renamed_attributes(unit) for unit in self.plan.units
+        )
         writer.raw((LOAD_RENAMED if renamed else LOAD).rstrip())
 
     # -------------------------------------------------- units
@@ -112,11 +118,19 @@ class ModulePrinter:
             if unit.doc:
                 writer.documentation(unit.doc)
                 writer.blank()
+            self.names(writer, unit)
             buffers = self.buffers(unit)
             self.constructor(writer, unit, buffers)
             for method in unit.methods:
                 writer.blank()
                 self.method(writer, unit, method, frozenset(buffers))
+
+    def names(self, writer: FileWriter, unit: plan.Unit) -> None:
+        """Layers and weights whose names in the specification every module has already."""
+        pairs = renamed_attributes(unit)
+        if pairs:
+            writer.statement(f"names = {literal(pairs)}")
+            writer.blank()
 
     def record(self, writer: FileWriter, unit: plan.Unit, method: plan.MethodPlan) -> None:
         name = record_name(unit, method)
@@ -231,6 +245,15 @@ def method_doc(method: plan.MethodPlan) -> str:
     """What a public method takes and returns."""
     text = signature(method).removeprefix(f"{method.name}: ")
     return f"Map {' '.join(text.split()).replace(' -> ', ' to ')}."
+
+
+def renamed_attributes(unit: plan.Unit) -> tuple[tuple[str, str], ...]:
+    """(name in the specification, attribute) where they differ."""
+    return tuple(
+        (name[:-1], name)
+        for name in sorted(attributes(unit.construction))
+        if name.endswith("_") and (name[:-1] in RESERVED_ATTRIBUTES or keyword.iskeyword(name[:-1]))
+    )
 
 
 def variables(code: plan.Code) -> set[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 import platform
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest import mock
@@ -89,9 +89,7 @@ def execute(case: Case) -> Outcome:
     pull_back(results, case.cotangents)
     return Outcome(
         outputs=[to_numpy(result) for result in results],
-        weight_gradients={
-            path: gradient(weight) for path, weight in spec_names(model, model.named_parameters())
-        },
+        weight_gradients={path: gradient(weight) for path, weight in spec_names(model, trained(model))},
         input_gradients={
             name: gradient(tensor)
             for name, tensor in inputs.items()
@@ -140,19 +138,23 @@ def gradient(tensor: Tensor) -> Array:
 # ---------------------------------------------------------------- names
 
 
-def spec_names(model: nn.Module, tensors: Iterator[tuple[str, Tensor]]) -> Iterator[tuple[str, Tensor]]:
-    """Tensors by the specification's path. Those that a native adds are left out."""
-    renamed: dict[str, str] = {}
-    extra: set[str] = set()
-    for prefix, module in model.named_modules():
-        names: Mapping[str, str] = dict(getattr(module, "names", ()))
-        if names:
-            start = f"{prefix}." if prefix else ""
-            extra |= {start + own for own, _ in module.named_parameters(recurse=False)}
-            renamed |= {start + own: start + name for name, own in names.items()}
+def spec_names(model: nn.Module, tensors: Iterable[tuple[str, Tensor]]) -> Iterator[tuple[str, Tensor]]:
+    """Tensors by the specification's path."""
+    pairs = [
+        tuple(f"{prefix}.{end}".removeprefix(".") for end in names)
+        for prefix, module in model.named_modules()
+        for names in getattr(module, "names", ())
+    ]
     for path, tensor in tensors:
-        if path in renamed or path not in extra:
-            yield renamed.get(path, path), tensor
+        for name, own in reversed(pairs):
+            if f"{path}.".startswith(f"{own}."):
+                path = name + path.removeprefix(own)
+        yield path, tensor
+
+
+def trained(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """The parameters of the specification: PyTorch's own modules add some that stay as they are."""
+    return ((path, weight) for path, weight in model.named_parameters() if weight.requires_grad)
 
 
 def saved_buffers(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
