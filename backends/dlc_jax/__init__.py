@@ -10,6 +10,7 @@ from dlc.backend import Emitted, Native, Pass
 from dlc.emit.naming import snake_case
 from dlc.emit.plan import FilePlan
 from dlc.ir import Program
+from dlc.passes.natives import select_natives
 from dlc_jax.natives import NATIVES
 
 
@@ -28,11 +29,7 @@ class JaxBackend:
         from dlc_jax.file import RESERVED
         from dlc_jax.helpers import HELPERS
 
-        claimed = frozenset(
-            key
-            for key, definition in program.definitions.items()
-            if definition.name in NATIVES and NATIVES[definition.name].accepts(definition)
-        )
+        claimed = select_natives(program, NATIVES, exact)
         reserved = RESERVED | frozenset(HELPERS)
         return emit_plan(plan_file(program, native_definitions=claimed, reserved=reserved))
 

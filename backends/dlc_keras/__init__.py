@@ -14,6 +14,7 @@ from dlc.backend import Emitted, Native, Pass
 from dlc.emit.naming import snake_case
 from dlc.emit.plan import FilePlan
 from dlc.ir import Program
+from dlc.passes.natives import select_natives
 from dlc_keras.helpers import HELPERS
 from dlc_keras.layout import channels_last
 from dlc_keras.module import write_module
@@ -40,15 +41,7 @@ class KerasBackend:
         """The model file of a program. `exact`: only natives that are float64-clean."""
         from dlc.emit.planner import plan_file
 
-        for rewrite in self.passes:
-            program = rewrite(program)
-        claimed = frozenset(
-            definition.id
-            for definition in program.definitions.values()
-            if (native := NATIVES.get(definition.name)) is not None
-            and (native.exact or not exact)
-            and native.accepts(definition)
-        )
+        claimed = select_natives(program, NATIVES, exact)
         reserved = UNITS | frozenset(HELPERS)
         return emit_plan(plan_file(program, native_definitions=claimed, reserved=reserved))
 

@@ -44,9 +44,9 @@ def find_targets(names: tuple[str, ...]) -> list[Backend]:
 
 def generate(program: ir.Program, backend: Backend) -> Emitted:
     """The files of a program for a target: the same that `dlc parity` proves."""
-    from dlc.parity.targets import lower
+    from dlc.lowering import lower
 
-    return lower(backend, program, False)
+    return lower(backend, program)
 
 
 # ---------------------------------------------------------------- initial weights

@@ -18,6 +18,7 @@ from safetensors.numpy import save_file
 
 from dlc.backend import Backend, Emitted, SourceLine, find_backend
 from dlc.ir import Program
+from dlc.lowering import lower
 from dlc.parity.instrument import Site, find_sites
 from dlc.parity.localise import statement_lines
 from dlc.parity.protocol import Arrays, Run, TargetError, Worker, normal_device
@@ -26,11 +27,6 @@ from dlc.parity.worker import Outcome
 
 Lower: TypeAlias = Callable[[Backend, Program, bool], Emitted]
 """Emits a program for a backend; the last argument asks for exact natives only."""
-
-
-def lower(backend: Backend, program: Program, exact: bool) -> Emitted:
-    """What the backend emits; its own passes are its affair."""
-    return backend.emit(program, exact=exact)
 
 
 @dataclass(frozen=True)

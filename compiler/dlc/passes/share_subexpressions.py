@@ -22,6 +22,10 @@ Sharable = ir.Apply | ir.Call
 Entries = list[tuple[ir.Node, Finding | None]]
 
 
+CREATIONS = frozenset({"full", "zeros_like", "ones_like", "arange"})
+"""As cheap to make again as to keep: `c = zeros(...)` reads better than `c = h`."""
+
+
 def share_subexpressions(program: ir.Program) -> ir.Program:
     """Share within each definition, where all elaborations of its text share."""
     known = effects(program)
@@ -80,7 +84,7 @@ class _Numbering:
 
     def key(self, node: Sharable) -> Hashable | None:
         """What the node computes; None where it may differ each time."""
-        if node.constant:
+        if node.constant or (isinstance(node, ir.Apply) and node.op in CREATIONS):
             return None
         if type(node) is ir.Apply:
             inputs = tuple([self.operand(operand) for operand in node.inputs])
