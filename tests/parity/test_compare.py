@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dlc.parity.compare import UNIT32, Comparison, compare
+from dlc.parity.compare import ELEMENT_GATE, RMS_GATE, UNIT32, Comparison, compare, rms_limit
 
 RNG = np.random.default_rng(0)
 ONE = RNG.standard_normal((3, 4))
@@ -87,16 +87,25 @@ def test_integers_and_bools_are_exact() -> None:
 
 
 def test_float32_is_judged_by_its_noise() -> None:
-    sigma = np.full(ONE.shape, 1e-6)
-    spread = RNG.standard_normal(ONE.shape)
+    for count in (1, 16, 10_000):
+        expected = RNG.standard_normal(count)
+        sigma = np.full(count, 1e-6)
+        spread = np.where(np.arange(count) % 2, 1.0, -1.0)
 
-    def at(times: float) -> Comparison:
-        return judge((ONE + times * 1e-6 * spread).astype(np.float32), ONE, sigma, "float32")
+        def at(times: float, expected=expected, sigma=sigma, spread=spread) -> Comparison:  # type: ignore[no-untyped-def]
+            found = (expected + times * 1e-6 * spread).astype(np.float32)
+            return judge(found, expected, sigma, "float32")
 
-    assert at(1.0).ok
-    assert at(4.0).ok
-    assert not at(12.0).ok
-    assert at(1.0).rms == pytest.approx(1.0, abs=0.5)
+        assert at(1.0).ok
+        assert at(4.0).ok
+        assert at(0.9 * rms_limit(count)).ok
+        assert not at(1.1 * rms_limit(count)).ok
+
+
+def test_the_limit_of_the_mean_meets_the_limit_of_one_element() -> None:
+    assert rms_limit(1) == ELEMENT_GATE
+    assert rms_limit(16) == 12.0
+    assert RMS_GATE < rms_limit(10**8) < 1.001 * RMS_GATE
 
 
 def test_one_element_far_off_fails() -> None:

@@ -18,6 +18,7 @@ from dlc.reference.expressions import compute, concrete
 
 Sizes: TypeAlias = Mapping[str, int]
 DType: TypeAlias = Literal["float64", "float32"]
+Mode: TypeAlias = Literal["eval", "train"]
 
 DEFAULT_SEEDS = (0, 1, 2)
 BATCHES = (1, 3)
@@ -76,6 +77,7 @@ class ParitySettings:
     targets: tuple[str, ...] = ()
     devices: tuple[str, ...] = ()
     seeds: tuple[int, ...] = DEFAULT_SEEDS
+    modes: tuple[Mode, ...] = ("eval", "train")
     sizes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     inputs: Mapping[str, ir.Distribution] = field(default_factory=dict)
     checks: tuple[Check, ...] = ()
@@ -123,7 +125,8 @@ def size_variables(definition: ir.Definition) -> tuple[str, ...]:
 def points(program: ir.Program, settings: ParitySettings) -> Iterator[Point]:
     """Every point, in order: methods, then modes, sizes and seeds."""
     for method in program.methods:
-        for training in (False, True):
+        for mode in settings.modes:
+            training = mode == "train"
             definition = definition_of(program, method.name, training)
             for sizes in size_choices(program, definition, settings.sizes):
                 for seed in settings.seeds:
