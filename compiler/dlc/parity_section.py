@@ -20,7 +20,7 @@ from dlc.elaborate.program import STATIC, scratch_frame
 from dlc.modules import suggest
 from dlc.parity.cases import Check, DType, ParitySettings
 from dlc.parity.compare import Tolerance
-from dlc.selecting import named_net, net_label, parity_sections
+from dlc.selecting import covered, net_label, parity_sections
 from dlc.sizes import size_variables
 from dlc.values import DistributionValue
 from dlc_grammar import syntax
@@ -276,18 +276,6 @@ def check_sections(module: Module) -> tuple[Diagnostic, ...]:
         for d in read_section(s, net)[1]
     ]
     return tuple(d for d in found if d.severity == "error")
-
-
-def plain_nets(module: Module) -> list[Net]:
-    return [net for net in module.nets.values() if net.block.preset is None]
-
-
-def covered(module: Module, section: syntax.Section) -> list[tuple[Net, syntax.Section]]:
-    """The networks that a section is about: the one that it names, or all."""
-    label = named_net(section)
-    if label is None or label not in module.nets:
-        return [(net, section) for net in plain_nets(module)]
-    return [(module.nets[label], section)]
 
 
 def fitting(settings: ParitySettings, net: Net, named: str | None) -> ParitySettings:

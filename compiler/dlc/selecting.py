@@ -105,6 +105,18 @@ def named_net(section: syntax.Section) -> str | None:
     return None
 
 
+def plain_nets(module: Module) -> list[Net]:
+    return [net for net in module.nets.values() if net.block.preset is None]
+
+
+def covered(module: Module, section: syntax.Section) -> list[tuple[Net, syntax.Section]]:
+    """The networks that a section is about: the one that it names, or all."""
+    label = named_net(section)
+    if label is None or label not in module.nets:
+        return [(net, section) for net in plain_nets(module)]
+    return [(module.nets[label], section)]
+
+
 def net_label(value: syntax.Expr) -> str | None:
     if isinstance(value, syntax.Name):
         return value.id

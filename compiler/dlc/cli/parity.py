@@ -14,8 +14,17 @@ from dlc.cli.console import Stopwatch, say, say_json, show_diagnostics, tell
 from dlc.cli.verb import json_option, set_option, split_names, target_option, verb
 from dlc.parity.report import CaseResult, Report
 from dlc.parity.run import Subject, run_parity
-from dlc.parity_section import DEVICES, covered, fitting, plain_nets, read_section
-from dlc.selecting import Argument, apply_settings, choose, load_argument, named_net, parity_sections
+from dlc.parity_section import DEVICES, fitting, read_section
+from dlc.selecting import (
+    Argument,
+    apply_settings,
+    choose,
+    covered,
+    load_argument,
+    named_net,
+    parity_sections,
+    plain_nets,
+)
 from dlc.sizes import check_memory
 from dlc.trouble import stop
 from dlc_grammar import syntax
