@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from dlc.dims import Dim
 from dlc.emit import plan
 from dlc.emit.expressions import ExpressionPrinter, Precedence, Text, call
 from dlc.ir import Expr, Ref
@@ -207,8 +208,21 @@ class Scope:
             case "self" if self.method is not None and self.unit.kind != "fn":
                 self.reads.add(ref.name)
                 return Text(f"self.{attribute(self.unit, ref.name)}")
-        self.locals.add(ref.name)
-        return Text(ref.name)
+        return self.size_of_input(ref.name) or self.local(ref.name)
+
+    def local(self, name: str) -> Text:
+        self.locals.add(name)
+        return Text(name)
+
+    def size_of_input(self, name: str) -> Text | None:
+        """A size variable that has another name in this unit: the axis of an input with that size."""
+        for argument in required(self.method) if self.method is not None else ():
+            for axis, size in enumerate(argument.type.shape):
+                if isinstance(size.value, Dim) and str(size.value) == name:
+                    if isinstance(size, Ref) and size.scope == "local":
+                        return self.local(size.name)
+                    return Text(f"{argument.name}.shape[{axis}]")
+        return None
 
     @property
     def config(self) -> str:
