@@ -121,8 +121,8 @@ def _number(function: Callable[[Any], Any]) -> Callable[[Expr], Any]:
             raise statics.Wrong(f"a number is needed, not {statics.describe(x.value)}")
         try:
             return function(x.value)
-        except (ValueError, OverflowError) as error:
-            raise statics.Wrong(f"{error}") from None
+        except (ValueError, OverflowError):
+            raise statics.Wrong(f"{x.value} is outside what this function takes") from None
 
     return apply
 

@@ -90,6 +90,9 @@ def expect_tensor(frame: Frame, value: AnyValue, span: Span) -> TensorValue:
             "E0227", "this layer is built but not applied", span, "a tensor is needed here",
             help=f"apply it: {span.text}(x), or x -> {span.text}",
         )  # fmt: skip
+    if isinstance(value, DistributionValue):
+        raise fail("E0220", f"a tensor is needed, not {values.describe(value)}", span, "nothing is drawn yet",
+                   help=f"draw from it first: sample noise: float[B, 8] ~ {span.text}")  # fmt: skip
     if isinstance(value, STATIC) and value.value is None:
         raise fail("E0220", "a tensor is needed, not `none`", span, "this may be absent",
                    help=f"test it first: if {span.text} != none {{ ... }}")  # fmt: skip
@@ -187,7 +190,7 @@ def _call_primitive(frame: Frame, function: FunctionValue, given: Arguments, nod
     attrs: dict[str, Expr] = dict(extra)
     for parameter in declaration.params:
         value, span = bound[parameter.name.id]
-        _sort_argument(frame, parameter, value, span, inputs, attrs)
+        _sort_argument(frame, parameter, value, span, inputs, attrs, name)
     if name == "full" and inputs:
         shape = attrs["shape"]
         return apply(frame, "broadcast", inputs, {"shape": shape}, node)
@@ -216,7 +219,7 @@ def _as_static(value: AnyValue, span: Span) -> Expr:
 
 def _sort_argument(
     frame: Frame, parameter: syntax.Parameter, value: AnyValue, span: Span,
-    inputs: list[TensorValue | Expr], attrs: dict[str, Expr],
+    inputs: list[TensorValue | Expr], attrs: dict[str, Expr], owner: str,
 ) -> None:  # fmt: skip
     name = parameter.name.id
     if signatures.is_tensor_type(parameter.type):
@@ -242,10 +245,14 @@ def _sort_argument(
         attrs[name] = statics.operation("tuple", items, tuple(item.value for item in items))
         return
     if not isinstance(value, STATIC):
+        inside = next((v for v in value.items if not isinstance(v, STATIC)), None) if isinstance(value, ListValue) else None
         raise fail(
-            "E0222", f"`{name}` is decided at compile time", span, f"this is {values.describe(value)}",
-            help="pass a number, a parameter or a size",
+            "E0222", f"`{name}` is decided at compile time", span,
+            f"this is {values.describe(value)}" if inside is None else f"in it is {values.describe(inside)}",
+            help="pass a number, a parameter or a size; divide sizes with //",
         )  # fmt: skip
+    if parameter.type is not None and not signatures.fits(parameter.type, value) and name not in ("value", "subscripts"):
+        signatures.check_static(frame, parameter, value, span, f"`{owner}`")
     attrs[name] = value
 
 

@@ -159,7 +159,8 @@ def _own_type(frame: Frame, name: str, type_: syntax.NamedType, actual: TensorTy
                     value = actual.shape[len(sizes)].value
                     sizes.append(statics.ref(f"{dim.name}.{i}", value))
             case syntax.DimAny():
-                sizes.extend(_anonymous(frame, name, actual, len(sizes) + i) for i in range(run))
+                first = len(sizes)
+                sizes += [_anonymous(frame, name, actual, first + i) for i in range(run)]
             case syntax.Name() if dim.id == "_":
                 sizes.append(_anonymous(frame, name, actual, len(sizes)))
             case _:
@@ -323,7 +324,7 @@ def _filled(frame: Frame, declaration: syntax.Function, given: Arguments, node: 
     bound = signatures.bind(frame, declaration, declaration.params, given, f"`{name}`", node.span)
     inputs: list[TensorValue | Expr] = []
     attrs: dict[str, Expr] = {}
-    calls._sort_argument(frame, declaration.params[0], *bound["shape"], inputs, attrs)
+    calls._sort_argument(frame, declaration.params[0], *bound["shape"], inputs, attrs, name)
     attrs["value"] = Const(value=0.0 if name == "zeros" else 1.0)
     return calls.apply(frame, "full", [], attrs, node)
 

@@ -7,7 +7,7 @@ from typing import Any
 from dlc import statics
 from dlc.elaborate import program as programs
 from dlc.elaborate.expressions import evaluate
-from dlc.elaborate.failure import Failed, fail
+from dlc.elaborate.failure import Failed, blame, fail
 from dlc.elaborate.frame import Session
 from dlc.ir import Const, Operation, Ref
 from dlc.modules import LoadedModule, Loader
@@ -26,15 +26,26 @@ def check(loader: Loader, module: LoadedModule, item: syntax.Expect) -> tuple[Se
             holds = bool(statics.binary(node.op, Const(value=left), Const(value=right)).value)
             found = f"{_shown(left)} {node.op} {_shown(right)}"
         else:
-            holds, found = bool(_value(session, module, node)), "this is false"
+            value = _value(session, module, node)
+            if not isinstance(value, bool):
+                raise fail("E0502", "an expectation is true or false", node.span, f"this is {statics.describe(value)}",
+                           help="compare it: expect param_count(Net()) == 72")  # fmt: skip
+            holds, found = value, "false"
         if not holds:
             raise fail("E0501", "the expectation does not hold", item.span, f"found {found}",
                        help="correct the number, or the network")  # fmt: skip
         return session, True
     except Failed as failed:
+        found_ = failed.diagnostic
+        if found_ is not None and found_.span is not None and not session.is_user(found_.span.source):
+            failed = blame(failed, node.span, "in this expectation")
         session.report(failed.diagnostic)
-    except statics.Wrong as wrong:
-        session.report(fail("E0502", str(wrong), item.span, "in this expectation").diagnostic)
+    except (statics.Wrong, statics.Undecided, statics.Symbolic) as wrong:
+        text = str(wrong) or "this holds for some sizes only"
+        session.report(
+            fail("E0502", text, item.span, "in this expectation",
+                 help="compare numbers, or shapes: expect shape(Net(), x=[2, 8]) == [2, 4]").diagnostic
+        )  # fmt: skip
     return session, False
 
 
@@ -113,6 +124,10 @@ def _input_sizes(
         if not isinstance(value, STATIC) or not isinstance(value.value, tuple):
             raise fail("E0305", "a shape is a list of sizes", keyword.value.span, "here",
                        help="write x=[2, 3, 32, 32]")  # fmt: skip
+        for size in value.value:
+            if not isinstance(size, int) or isinstance(size, bool) or size < 1:
+                raise fail("E0306", f"a size is an integer from 1 on, not {statics.describe(size)}", keyword.value.span,
+                           "in this shape", help="write x=[2, 3, 32, 32]")  # fmt: skip
         _bind_shape(block, parameter, value.value, keyword, sizes)
     missing = [name for name in declared if name not in {k.name.id for k in node.keywords}]
     if missing:
@@ -125,16 +140,19 @@ def _bind_shape(
     block: Any, parameter: syntax.Parameter, shape: tuple[Any, ...], keyword: syntax.Keyword, sizes: dict[str, Any]
 ) -> None:
     type_ = parameter.type
-    assert isinstance(type_, syntax.NamedType)
+    if not isinstance(type_, syntax.NamedType):
+        raise fail("E0302", f"`{parameter.name.id}` of `{block.label}` needs a tensor type", keyword.span,
+                   "no shape fits", help="write for example float[B, 3, H, W]")  # fmt: skip
     dims_ = type_.shape or ()
     if len(dims_) != len(shape):
         raise fail("E0302", f"`{parameter.name.id}` of `{block.label}` has {len(dims_)} axes, not {len(shape)}",
-                   keyword.span, "this shape", notes=(f"its type is {type_.span.text}",))  # fmt: skip
+                   keyword.span, "this shape", notes=(f"its type is {type_.span.text}",),
+                   help="give one size for each axis")  # fmt: skip
     for dim, size in zip(dims_, shape, strict=True):
         if isinstance(dim, syntax.Name) and dim.id[:1].isupper():
             if sizes.setdefault(dim.id, size) != size:
                 raise fail("E0301", f"size `{dim.id}` is {sizes[dim.id]} and {size}", keyword.span,
                            "these differ", help="make them equal")  # fmt: skip
         elif isinstance(dim, syntax.Literal_) and dim.value != size:
-            raise fail("E0301", f"`{parameter.name.id}` of `{block.label}`: size {dim.value}", keyword.span,
-                       f"{size} is not {dim.value}", help="give the declared size")  # fmt: skip
+            raise fail("E0301", f"`{parameter.name.id}` of `{block.label}`: size {size} instead of {dim.value}",
+                       keyword.span, f"its type is {type_.span.text}", help="give the declared size")  # fmt: skip

@@ -81,6 +81,8 @@ def lookup(frame: Frame, name: str, span: Span) -> AnyValue:
         value = frame.names[name]
         if isinstance(value, Poison):
             raise Failed(None)
+        if isinstance(value, TensorValue) and not isinstance(value.operand, ir.Static):
+            _not_updated(frame, name, value.operand.id, span)
         return value
     if name in frame.maybe:
         raise fail(
@@ -106,6 +108,16 @@ def lookup(frame: Frame, name: str, span: Span) -> AnyValue:
         help=suggest(name, [*frame.names_in_scope(), *calls.BUILTINS]) or "define it, or import it",
         edit=_did_you_mean(frame, name, span),
     )  # fmt: skip
+
+
+def _not_updated(frame: Frame, name: str, number: int, span: Span) -> None:
+    """A state has one value in a body, the one it had before: reading it after `update` would be ambiguous."""
+    state = frame.builder.updated.get(number)
+    if state is not None:
+        raise fail(
+            "E0115", f"`{name}` is read after `update {state}`", span, "the old value or the new one?",
+            help="read it before the update, or give the new value a name and use that",
+        )  # fmt: skip
 
 
 def _did_you_mean(frame: Frame, name: str, span: Span) -> Edit | None:
@@ -234,7 +246,7 @@ def _unary(frame: Frame, node: syntax.Unary) -> AnyValue:
         try:
             return statics.negative(value) if node.op == "-" else statics.invert(value)
         except statics.Wrong as wrong:
-            raise fail("E0223", str(wrong), node.span, "here") from None
+            raise fail("E0223", str(wrong), node.span, "this has no value", help=wrong.help) from None
     operand = calls.expect_tensor(frame, value, node.operand.span)
     return calls.apply(frame, "negative" if node.op == "-" else "logical_not", [operand], {}, node)
 
@@ -312,7 +324,8 @@ def _static_binary(frame: Frame, node: syntax.Binary, left: Expr, right: Expr) -
     try:
         return statics.binary(node.op, left, right, frame.session.known)
     except statics.Wrong as wrong:
-        raise fail("E0223", str(wrong), node.span, "here") from None
+        code = "E0106" if "million" in str(wrong) else "E0223"
+        raise fail(code, str(wrong), node.span, _computed(node.op, left, right), help=wrong.help) from None
     except statics.Undecided:
         raise fail(
             "E0224", f"`{node.span.text}` depends on a size that is only known when the model runs", node.span,
@@ -324,9 +337,15 @@ def _static_binary(frame: Frame, node: syntax.Binary, left: Expr, right: Expr) -
         return calls.apply(frame, OPERATORS[node.op], operands, {}, node)
 
 
+def _computed(op: str, left: Expr, right: Expr) -> str:
+    text = f"{statics.show(left.value)} {op} {statics.show(right.value)}"
+    return f"this is {text}" if len(text) <= 60 else "this has no value"
+
+
 def _list_sum(frame: Frame, node: syntax.Binary, left: AnyValue, right: AnyValue) -> AnyValue:
     if node.op != "+":
-        raise fail("E0223", f"`{node.op}` of a list of tensors", node.span, "here", help="use a comprehension")
+        raise fail("E0223", f"`{node.op}` of a list of tensors", node.span, "this is a list",
+                   help="work on each: [relu(y) for y in ys]")  # fmt: skip
     return ListValue((*elements(frame, left, node.left.span), *elements(frame, right, node.right.span)))
 
 
@@ -395,9 +414,15 @@ def named_preset(frame: Frame, block: BlockValue, name: str, span: Span) -> Bloc
         )  # fmt: skip
     inner = _module_frame(frame, block.module)
     filled = dict(block.filled)
+    given: set[str] = set()
     for item in section.items:
         if not isinstance(item, syntax.Setting) or not isinstance(item.name, syntax.Ident) or item.kind:
-            raise fail("E0604", "a preset holds `name = value`", item.span, "in this preset")
+            raise fail("E0604", "a preset holds `name = value`", item.span, "in this preset",
+                       help="write for example: preset Model.large { dim = 1024 }")  # fmt: skip
+        if item.name.id in given:
+            raise fail("E0212", f"`{item.name.id}` is given twice", item.name.span, "given again here",
+                       help="remove one of the two")  # fmt: skip
+        given.add(item.name.id)
         filled[item.name.id] = calls.static_argument(inner, block.declaration, item.name, item.value)
     return BlockValue(block.declaration, block.module, filled, block.label, name)
 

@@ -148,6 +148,8 @@ class Builder:
     auto_labels: dict[int, str] = field(default_factory=dict)
     samples: dict[str, int] = field(default_factory=dict)
     """The identity of the syntax node of each `sample`, by name."""
+    updated: dict[int, str] = field(default_factory=dict)
+    """States that the body has updated, by value number: reading one again is an error."""
     broken: bool = False
     """Something in the body was wrong and was reported; the definition is not usable."""
 

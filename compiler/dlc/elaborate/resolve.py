@@ -1,6 +1,6 @@
 """Names, before anything runs: unknown names and cycles in every body, also where no net uses it.
 
-In: a loaded file. Out: diagnostics (E0101, E0105). What a name *is* (block, tensor, number) is decided
+In: a loaded file. Out: diagnostics (E0101, E0105, and E0602, E0606 for the names in sections). What a name *is* (block, tensor, number) is decided
 when its body is elaborated.
 """
 
@@ -35,7 +35,67 @@ def resolve(loader: Loader, module: LoadedModule) -> list[Diagnostic]:
                 Diagnostic("E0101", f"unknown name `{name}`", span, "not found in this scope", (), help_, edit)
             )
     found.extend(_cycles(module))
+    found.extend(_sections(module))
     return found
+
+
+# ---------------------------------------------------------------- sections
+
+SECTIONS = ("preset", "train", "parity", "distribute", "quantize", "load")
+PARITY = ("net", "targets", "devices", "seeds", "dtypes", "sizes", "inputs", "check")
+"""What a `parity` section holds; the values are read when it runs."""
+
+
+def _sections(module: LoadedModule) -> Iterator[Diagnostic]:
+    for item in module.tree.items:
+        if not isinstance(item, syntax.Section):
+            continue
+        name = item.name.id
+        if name not in SECTIONS:
+            hint = suggest(name, SECTIONS)
+            yield Diagnostic(
+                "E0606", f"unknown section `{name}`", item.name.span, "not known here", (),
+                hint or f"the sections are {', '.join(SECTIONS)}",
+                Edit(item.name.span, hint.split("`")[1]) if hint else None,
+            )  # fmt: skip
+        elif name == "parity":
+            yield from _parity(module, item)
+
+
+def _parity(module: LoadedModule, section: syntax.Section) -> Iterator[Diagnostic]:
+    """Names in a `parity` section: of its settings, and of the network."""
+    for item in section.items:
+        name = item.kind or item.name if isinstance(item, syntax.Setting) else item.name
+        if isinstance(name, syntax.Ident) and name.id not in PARITY:
+            hint = suggest(name.id, PARITY)
+            yield Diagnostic(
+                "E0602", f"a parity section has no setting `{name.id}`", name.span, "not known here", (),
+                hint or f"there are {', '.join(PARITY)}",
+                Edit(name.span, hint.split("`")[1]) if hint else None,
+            )  # fmt: skip
+        if isinstance(item, syntax.Setting) and isinstance(name, syntax.Ident) and name.id == "net":
+            yield from _named_net(module, item.value)
+
+
+def _named_net(module: LoadedModule, value: syntax.Expr) -> Iterator[Diagnostic]:
+    preset = value.name.id if isinstance(value, syntax.Attribute) else None
+    name = value.value if isinstance(value, syntax.Attribute) else value
+    if not isinstance(name, syntax.Name):
+        return
+    found = module.find(name.id)
+    if found is None and name.id not in module.imported:
+        names = [n for n, d in module.declarations.items() if isinstance(d, syntax.Block)]
+        yield Diagnostic(
+            "E0101", f"unknown name `{name.id}`", name.span, "not found in this file", (),
+            suggest(name.id, names) or f"the nets are {', '.join(names) or 'none'}",
+        )  # fmt: skip
+    elif preset is not None and found is not None and isinstance(value, syntax.Attribute):
+        known = {**found[0].presets.get(found[1].name.id, {}), **module.presets.get(name.id, {})}
+        if preset not in known:
+            yield Diagnostic(
+                "E0225", f"`{name.id}` has no preset `{preset}`", value.name.span, "not found", (),
+                suggest(preset, known) or f"its presets are {', '.join(known) or 'none'}",
+            )  # fmt: skip
 
 
 # ---------------------------------------------------------------- unknown names
@@ -64,6 +124,8 @@ def _in_body(
     scope = set(known) | {p.name.id for p in params}
     for parameter in params:
         scope |= _sizes(parameter.type)
+    for type_ in (*(p.type for p in params), getattr(declaration, "result", None)):
+        yield from _in_type(type_, scope)
     if body is not None:
         scope |= _bound(body)
         for statement in body.statements:
@@ -104,6 +166,20 @@ def _names(node: Any, scope: set[str]) -> Iterator[tuple[str, Span, set[str]]]:
     for inner in _walk(node, types=False):
         if isinstance(inner, syntax.Name) and inner.id not in scope and inner.id != "_":
             yield inner.id, inner.span, scope
+
+
+def _in_type(type_: Any, scope: set[str]) -> Iterator[tuple[str, Span, set[str]]]:
+    """Lower-case names in a shape never make a size, so they must be known."""
+    if isinstance(type_, syntax.TupleType):
+        for field in type_.fields:
+            yield from _in_type(field.type, scope)
+    elif isinstance(type_, syntax.UnionType):
+        for member in type_.members:
+            yield from _in_type(member, scope)
+    elif isinstance(type_, syntax.NamedType) and type_.name != "list":
+        for inner in _walk(type_.shape or ()):
+            if isinstance(inner, syntax.Name) and inner.id not in scope and inner.id[:1].islower():
+                yield inner.id, inner.span, scope
 
 
 _TYPES = (syntax.NamedType, syntax.LiteralType, syntax.KindType, syntax.TupleType, syntax.UnionType)
@@ -158,7 +234,10 @@ def _bound_names(declaration: Declaration) -> set[str]:
     if isinstance(declaration, syntax.Block):
         params = (*params, *(declaration.inputs or ()))
     body = declaration.body if isinstance(declaration, (syntax.Function, syntax.Block)) else None
-    return {p.name.id for p in params} | (_bound(body) if body is not None else set())
+    found = {p.name.id for p in params} | (_bound(body) if body is not None else set())
+    for parameter in params:
+        found |= _sizes(parameter.type)
+    return found
 
 
 def _find_cycles(graph: dict[str, list[tuple[str, Span]]]) -> list[Diagnostic]:

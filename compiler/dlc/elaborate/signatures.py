@@ -408,7 +408,7 @@ def size_of(frame: Frame, node: Any) -> Expr:
         raise fail(
             "E0110", f"size `{node.id}` is not bound by an input", node.span, "unknown size",
             help=suggest(node.id, [n for n in frame.names if n[:1].isupper()])
-            or "sizes are bound by the shapes of the inputs",
+            or "sizes are bound by the shapes of the inputs; write a number or a parameter",
         )  # fmt: skip
     value = evaluate(frame, node)
     if isinstance(value, STATIC) and isinstance(value.value, (int, Dim)) and not isinstance(value.value, bool):
@@ -444,8 +444,10 @@ def tensor_type(frame: Frame, type_: syntax.Type) -> TensorType:
     if isinstance(type_, syntax.NamedType) and type_.shape is not None and type_.name not in DTYPES:
         raise unknown_type(type_)
     if not isinstance(type_, syntax.NamedType) or type_.shape is None:
-        raise fail("E0302", "a tensor type is needed", type_.span, "here",
-                   help="write for example float[B, T] or int[]")  # fmt: skip
+        scalar = isinstance(type_, syntax.NamedType) and type_.name in DTYPES
+        raise fail("E0302", "a tensor type is needed", type_.span, "this has no shape",
+                   help=f"a scalar is written {type_.span.text}[]" if scalar else "write for example float[B, T]",
+                   )  # fmt: skip
     dtype = "float" if type_.name == "num" else type_.name
     return TensorType(dtype=dtype, shape=shape_of(frame, type_))
 

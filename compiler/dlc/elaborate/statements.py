@@ -273,6 +273,9 @@ def _update(frame: Frame, node: syntax.Update) -> None:
     declared = next((w for w in frame.builder.weights if w.name == node.name.id and w.kind == "state"), None)
     if declared is None:
         states = [w.name for w in frame.builder.weights if w.kind == "state"]
+        if any(w.name == node.name.id for w in frame.builder.weights):
+            raise fail("E0113", f"`{node.name.id}` is a param, not a state", node.name.span, "updated here",
+                       help=f"params are trained; what is updated is declared as: state {node.name.id}: ...")  # fmt: skip
         raise fail("E0113", f"`{node.name.id}` is not a state", node.name.span, "updated here",
                    help=f"the states are {', '.join(states)}" if states else "declare it: state m: float[C] ~ zeros()",
                    )  # fmt: skip
@@ -286,6 +289,7 @@ def _update(frame: Frame, node: syntax.Update) -> None:
                   value=value.operand),
         node.span,
     )  # fmt: skip
+    frame.builder.updated[declared.tensor.id] = node.name.id
 
 
 def _same_type(
