@@ -6,7 +6,7 @@ location tells: inside the `For` and `Branch` nodes whose text contains it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -121,22 +121,58 @@ class Constructor:
     def _group(self, group: list[tuple[Place, Entry]], places: list[Place]) -> Iterable[Construction]:
         match group[0][1][1]:
             case Layer():
-                self._complete(group, places)
-                return (self._layer(group),)
+                return self._where_present(group, places, lambda: self._layer(group))
             case WeightDecl():
-                self._complete(group, places)
-                return (self._weight(group),)
+                return self._where_present(group, places, lambda: self._weight(group))
             case For():
                 return self._loop(group)
             case Branch():
                 return self._branch(group)
         raise AssertionError(group)
 
-    def _complete(self, group: list[tuple[Place, Entry]], places: list[Place]) -> None:
-        """An instance has a layer if one of its methods has it; then all instances must."""
+    def _where_present(
+        self, group: list[tuple[Place, Entry]], places: list[Place], make: Callable[[], Construction]
+    ) -> Iterable[Construction]:
+        """An instance has a layer if one of its methods has it; the others left by an earlier `return`."""
         have = {self._instance(place.strand) for place, _ in group}
-        if any(self._instance(place.strand) not in have for place in places):
-            raise CannotMerge("a layer that some instances do not have")
+        if all(self._instance(place.strand) in have for place in places):
+            return (make(),)
+        for node in places[0].region:
+            if not isinstance(node, Branch):
+                continue
+            taken = {i: side for place in places for i, side in self._side(place, node.origin)}
+            if len(taken) < len({self._instance(place.strand) for place in places}):
+                continue
+            for side in (True, False):
+                if {i for i, found in taken.items() if found == side} == have:
+                    return (self._only_where(node.origin, side, places, make),)
+        raise CannotMerge("a layer that some instances do not have")
+
+    def _side(self, place: Place, origin: int) -> list[tuple[tuple[int, tuple[int, ...]], bool]]:
+        """The side that an instance took at an `if`."""
+        return [
+            (self._instance(place.strand), node.taken)
+            for node in place.region
+            if isinstance(node, Branch) and node.origin == origin
+        ]
+
+    def _only_where(
+        self, origin: int, side: bool, places: list[Place], make: Callable[[], Construction]
+    ) -> MakeConditional:
+        pairs = [
+            (node, place.strand)
+            for place in places
+            for node in place.region
+            if isinstance(node, Branch) and node.origin == origin
+        ]
+        strands = [strand for _, strand in pairs]
+        name = _condition_name(pairs[0][0])
+        condition = self.terms.express([node.condition for node, _ in pairs], strands, name)
+        made = make()
+        absent = (MakeAbsent(name=made.name),) if self.terms.frames and isinstance(made, MakeLayer) else ()
+        return MakeConditional(
+            condition=condition if side else negated(condition), body=(made,), orelse=absent
+        )
 
     def _instance(self, strand: Strand) -> tuple[int, tuple[int, ...]]:
         return self.instances[strand.definition.id], tuple(number for _, number in strand.chain)

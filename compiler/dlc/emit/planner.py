@@ -2,7 +2,8 @@
 
 In: an `ir.Program` in which every `(block, parameters, input types, mode)` is a definition of its own, and
 the definitions that a backend claims as natives. Out: `plan.FilePlan`, in which all elaborations of one
-text are one class or function again. Elaborations that cannot be one unit become several, with distinct names.
+text are one class or function again. Elaborations that cannot be one unit become several, with distinct
+names.
 """
 
 from __future__ import annotations

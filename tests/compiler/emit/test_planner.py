@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from dlc.api import open_text
 from dlc.emit.describe import describe
 from dlc.emit.planner import plan_file
@@ -208,7 +209,7 @@ net Net()(x: float[B, 4]) -> float[B, 4] {
     assert "self.a = Mix(dim=4, has_y=False)" in made
 
 
-def test_texts_that_differ_in_structure_become_two_units() -> None:
+def test_a_side_that_returns_ends_the_method() -> None:
     made = plan("""
 block Two(n: int)(x: float[B, D]) -> float[B, D] {
   if n == 1 { return x -> fc: Linear(D) }
@@ -217,7 +218,21 @@ block Two(n: int)(x: float[B, D]) -> float[B, D] {
 }
 net Net()(x: float[B, 4]) -> float[B, 4] { return x -> a: Two(1) -> b: Two(2) }
 """)
-    assert "net Net" in made
+    assert made.count("block Two") == 1
+    body = lines(made, "def forward")
+    assert body[1:3] == ["if (self.n == 1):", "return self.fc(x with out=self.dim, use_bias=True)"]
+    assert body[-1] == "return (parts[0] + parts[1])"
+
+
+def test_texts_that_cannot_be_one_unit_become_two() -> None:
+    made = plan("""
+block Sum(n: int)(x: float[B, D]) -> float[B, D] {
+  parts = [x * 2.0 for _ in range(n)]
+  return concat([p[:, 0:1] for p in parts] + [x[:, n:]], axis=1)
+}
+net Net()(x: float[B, 4]) -> float[B, 4] { return x -> a: Sum(1) -> b: Sum(2) }
+""")
+    assert "block Sum(n: int)" in made or ("block Sum(" in made and "block Sum2(" in made)
 
 
 def test_records() -> None:
