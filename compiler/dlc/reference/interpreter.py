@@ -160,7 +160,7 @@ class _Run:
         self.handlers: Mapping[type[ir.NodeBase], Callable[[Any, _Frame], None]] = {
             ir.Apply: self._apply,
             ir.Call: self._call,
-            ir.Bind: self._skip,
+            ir.Bind: self._bind,
             ir.Sample: self._sample,
             ir.Update: self._update,
             ir.For: self._for,
@@ -222,6 +222,11 @@ class _Run:
             declared = {weight.tensor.id: weight.name for weight in frame.definition.weights}
             return self._weight(frame.prefix + declared[number])
         return frame.slots[number]
+
+    def _bind(self, node: ir.Bind, frame: _Frame) -> None:
+        """A name for a weight, its own or a layer's, is read under the weight's number."""
+        if isinstance(node.value, ir.Weight):
+            frame.slots[node.value.id] = self._operand(node.value, frame)
 
     def _weight(self, path: str) -> int:
         """A state that this run has updated is read as updated."""
