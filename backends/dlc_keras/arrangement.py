@@ -20,14 +20,11 @@ class Pattern:
         self.how: Rearrangement = rearrangement(str(at.value("pattern")))
         pairs = (elements(pair) for pair in at.items("sizes")) if "sizes" in at.attrs else iter(())
         self.given: dict[str, Expr] = {str(name.value): size for name, size in pairs}
-        self.named = at[0].code.isidentifier()
+        self.x = at[0]
 
     def axis_size(self, axis: int) -> Text:
-        type_ = self.at.operands[0].type
-        known = type_.shape[axis] if type_ is not None and not self.named else None
-        if isinstance(known, Const) and isinstance(known.value, int):
-            return literal(known.value)
-        return subscript(call(self.at.function("shape"), self.at[0]), str(axis))
+        self.x = self.at.surroundings.named(self.x)
+        return subscript(call(self.at.function("shape"), self.x), str(axis))
 
     def size(self, name: str) -> Text:
         """The size of a name: given, or that of its axis, or its share of it."""
@@ -55,8 +52,9 @@ class Pattern:
                 break
             leading += 1
         items: list[Text | str] = []
-        if self.named and leading > 1:
-            items.append(f"*{call(self.at.function('shape'), self.at[0])}[:{leading}]")
+        if leading > 1:
+            self.x = self.at.surroundings.named(self.x)
+            items.append(f"*{call(self.at.function('shape'), self.x)}[:{leading}]")
         else:
             leading = 0
         for axis, group in enumerate(groups[leading:], leading):
@@ -68,32 +66,32 @@ class Pattern:
         if not self.how.splits:
             dropped = self.how.dropped
             if not dropped:
-                return self.at[0]
+                return self.x
             axis = literal(dropped[0] if len(dropped) == 1 else dropped)
-            return call(self.at.function("squeeze"), self.at[0], axis=axis)
+            return call(self.at.function("squeeze"), self.x, axis=axis)
         groups: list[Group] = [(name,) for name in self.how.elements]
         unknown = [
             axis
             for axis, name in enumerate(self.how.elements)
             if name not in self.given and self.how.others(name)
         ]
-        return call(
-            self.at.function("reshape"), self.at[0], self.shape(groups, unknown[0] if unknown else None)
-        )
+        shape = self.shape(groups, unknown[0] if unknown else None)
+        return call(self.at.function("reshape"), self.x, shape)
 
     def write(self) -> Text:
         how, at = self.how, self.at
         if (whole := self.repeated_axis()) is not None:
-            return call(at.function("repeat"), at[0], self.size(whole[1]), axis=str(whole[0]))
+            return call(at.function("repeat"), self.x, self.size(whole[1]), axis=str(whole[0]))
+        merged = [axis for axis, group in enumerate(how.right) if len(group) > 1]
+        after = self.shape(list(how.right), merged[0]) if merged else None
         text = self.split()
         if how.order is not None:
             text = call(at.function("transpose"), text, literal(how.order))
         for axis in how.repeated:
             spread = call(at.function("expand_dims"), text, str(axis))
             text = call(at.function("repeat"), spread, self.size(how.result[axis]), axis=str(axis))
-        if how.merges:
-            merged = [axis for axis, group in enumerate(how.right) if len(group) > 1]
-            return call(at.function("reshape"), text, self.shape(list(how.right), merged[0]))
+        if after is not None:
+            return call(at.function("reshape"), text, after)
         if how.inserted:
             ones = literal(how.inserted[0] if len(how.inserted) == 1 else how.inserted)
             return call(at.function("expand_dims"), text, ones)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from contextlib import AbstractContextManager
 
 from dlc.emit.expressions import Text, call, list_of, message, tuple_of
-from dlc.emit.naming import plural
+from dlc.emit.naming import PLAIN_VALUES, plural, unused
 from dlc.emit.plan import (
     Append,
     Assertion,
@@ -88,6 +88,14 @@ class Body(Expressions):
                 self.line(f"assert {self.text(condition)}, {message(template)}", statement)
             case Return():
                 self.returned(statement)
+
+    def named(self, code: Text) -> Text:
+        """A variable that holds the value of an expression, assigned before the present statement."""
+        if code.code.isidentifier() or self.choosing:
+            return code
+        name = self.fresh(unused(PLAIN_VALUES[1:], self.used | self.bound))
+        self.writer.statement(f"{name} = {code}")
+        return Text(name)
 
     def block(self, header: str, statement: Statement) -> AbstractContextManager[None]:
         return self.writer.block(header, origin=statement.origin, at=statement.at)
@@ -202,7 +210,7 @@ class Body(Expressions):
             targets.append(self.name(source.inside))
             value, axis = Text(""), str(loop.axis)
             if source.value is None:
-                value, axis = call("ops.arange", self.text(loop.length)), "0"
+                value, axis = call("ops.arange", self.text(loop.length), dtype='"int32"'), "0"
             else:
                 value = self.code(source.value)
             sources.append(call("ops.unstack", value, axis=None if axis == "0" else axis))

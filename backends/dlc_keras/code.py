@@ -66,6 +66,8 @@ class Expressions:
         """Whether NumPy is written: a table made in advance."""
         self.tables: dict[str, TensorType | None] = {}
         """Variables that hold NumPy tables."""
+        self.choosing = False
+        """Whether the expression is one side of a choice, and must not be evaluated before it."""
         self.types: dict[str, TensorType | None] = {one.name: one.type for one in plan.inputs}
         """What is known of the variables so far: ranks and dtypes."""
         if self.table:
@@ -102,6 +104,10 @@ class Expressions:
 
     def text(self, expr: Expr) -> Text:
         return self.printer(expr)
+
+    def named(self, code: Text) -> Text:
+        """The expression, or a variable that holds its value, so that it can stand more than once."""
+        raise NotImplementedError
 
     def helper(self, name: str) -> str:
         if name in ("upsample_bilinear", "cumulative_product"):
@@ -168,7 +174,10 @@ class Expressions:
             case Result():
                 return self.result(code)
             case Choice(condition=condition, then=then, orelse=orelse):
-                return choice(self.text(condition), self.code(then), self.code(orelse))
+                before, self.choosing = self.choosing, True
+                text = choice(self.text(condition), self.code(then), self.code(orelse))
+                self.choosing = before
+                return text
             case Sequence(items=items):
                 return list_of(self.code(item) for item in items)
         raise AssertionError(f"no code: {code!r}")

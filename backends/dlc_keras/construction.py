@@ -66,6 +66,9 @@ class Constructor:
     def dtype(self, name: str) -> Text:
         raise AssertionError("a constructor makes no tensors")
 
+    def named(self, code: Text) -> Text:
+        raise AssertionError("a constructor computes no tensors")
+
     def helper(self, name: str) -> str:
         return self.file.helper(name)
 

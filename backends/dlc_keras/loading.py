@@ -20,7 +20,8 @@ def walk(part: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         for index, item in enumerate(part):
             yield from walk(item, f"{path}.{index}")
     elif isinstance(part, layers.Layer):
-        for name, item in vars(part).items():
+        attributes = vars(part) | vars(part).get("_modules", {})  # Keras on torch
+        for name, item in attributes.items():
             if not name.startswith("_"):
                 yield from walk(item, f"{path}.{segment}")
 '''

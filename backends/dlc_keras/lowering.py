@@ -24,6 +24,10 @@ class Surroundings(Protocol):
         """A dtype of the language as Python text."""
         ...
 
+    def named(self, code: Text) -> Text:
+        """The expression, or a variable that holds its value, so that it can stand more than once."""
+        ...
+
     def helper(self, name: str) -> str:
         """The name of a function of `dlc_keras.helpers` that the file must then define."""
         ...

@@ -8,9 +8,11 @@ the axes that its `named_weights` gives.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -30,19 +32,26 @@ NAMES = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
 # ---------------------------------------------------------------- random draws
 
 
-def _orders(shape: tuple[int, ...]) -> list[tuple[int, ...]]:
-    """The orders in which the axes of a draw may be stored: as specified, or channels last."""
-    ranks = {3: (0, 2, 1), 4: (0, 2, 3, 1)}
-    plain = tuple(range(len(shape)))
-    return [plain, ranks[len(shape)]] if len(shape) in ranks else [plain]
+def _orders(rank: int, images: bool) -> list[tuple[int, ...]]:
+    """The orders in which the axes of a draw may be stored, the likelier first.
+
+    Where channels, height and width are equal, the shape does not tell the order: in a file with
+    convolutions it is taken to be channels last.
+    """
+    plain, last = tuple(range(rank)), {3: (0, 2, 1), 4: (0, 2, 3, 1)}.get(rank)
+    if last is None:
+        return [plain]
+    return [last, plain] if images and rank == 4 else [plain, last]
 
 
-def take_sample(samples: SampleQueue, kinds: Sequence[str], shape: Sequence[int]) -> tuple[str, Array]:
+def take_sample(
+    samples: SampleQueue, kinds: Sequence[str], shape: Sequence[int], images: bool
+) -> tuple[str, Array]:
     """The next draw, as it is stored in the model, and its kind: one of `kinds`."""
     wanted = tuple(int(size) for size in shape)
     mismatch: SampleMismatch | None = None
     for kind in kinds:
-        for order in _orders(wanted):
+        for order in _orders(len(wanted), images):
             specified = tuple(wanted[order.index(axis)] for axis in range(len(order)))
             try:
                 return kind, samples.next(kind, specified).transpose(order)
@@ -53,11 +62,11 @@ def take_sample(samples: SampleQueue, kinds: Sequence[str], shape: Sequence[int]
 
 
 @contextmanager
-def injected(samples: SampleQueue) -> Iterator[None]:
+def injected(samples: SampleQueue, images: bool) -> Iterator[None]:
     """`keras.random` draws from the queue. A bernoulli mask answers `uniform(shape) < p`."""
 
     def standard(kind: str, shape: Sequence[int], dtype: str | None) -> Tensor:
-        value = take_sample(samples, [kind], shape)[1]
+        value = take_sample(samples, [kind], shape, images)[1]
         return keras.ops.convert_to_tensor(value, dtype=dtype or keras.config.floatx())
 
     def normal(
@@ -68,7 +77,7 @@ def injected(samples: SampleQueue) -> Iterator[None]:
     def uniform(
         shape: Sequence[int], minval: float = 0.0, maxval: float = 1.0, dtype: Any = None, seed: Any = None
     ) -> Tensor:
-        kind, value = take_sample(samples, ["uniform", "bernoulli"], shape)
+        kind, value = take_sample(samples, ["uniform", "bernoulli"], shape, images)
         if kind == "bernoulli":
             value = np.where(value, 0.0, 1.0)
         draw = keras.ops.convert_to_tensor(value, dtype=dtype or keras.config.floatx())
@@ -80,7 +89,9 @@ def injected(samples: SampleQueue) -> Iterator[None]:
         return standard("randint", shape, dtype)
 
     def dropout(inputs: Tensor, rate: float, noise_shape: Any = None, seed: Any = None) -> Tensor:
-        keep = take_sample(samples, ["bernoulli"], noise_shape or inputs.shape)[1]
+        if rate == 0.0:
+            return inputs
+        keep = take_sample(samples, ["bernoulli"], noise_shape or inputs.shape, images)[1]
         return keras.ops.where(keras.ops.convert_to_tensor(keep), inputs / (1.0 - rate), 0.0)
 
     patches = {"normal": normal, "uniform": uniform, "randint": randint, "dropout": dropout}
@@ -132,7 +143,7 @@ class Prepared:
         while positional and positional[-1] is None:
             positional.pop()
         mode = {"training": self.case.training} if _takes_training(self.model, name) else {}
-        with injected(self.case.samples):
+        with injected(self.case.samples, has_images(self.case)):
             result = method(*positional, **mode)
         return list(result) if isinstance(result, (tuple, list)) else [result]
 
@@ -148,6 +159,11 @@ class Prepared:
     def specified(self, path: str, array: Any) -> Array:
         """An array shaped as a weight is in Keras, in the specification's layout."""
         return to_numpy(array).transpose(np.argsort(self.weights[path][1]))
+
+
+def has_images(case: Case) -> bool:
+    """Whether the file has convolutions over images."""
+    return re.search(r"Conv2D|ops\.conv", Path(str(case.module.__file__)).read_text()) is not None
 
 
 def _takes_training(model: Any, method: str) -> bool:
@@ -353,6 +369,7 @@ class KerasRunner:
 
     def __init__(self) -> None:
         self.backend: str = keras.backend.backend()
+        keep_float64()
         self.devices = PREPARE[self.backend]()
 
     def describe(self) -> Mapping[str, Any]:
@@ -380,6 +397,13 @@ class KerasRunner:
             forward=[(s, to_numpy(v)) for s, v in zip(answer.sites, answer.values, strict=True)],
             backward=[(s, to_numpy(v)) for s, v in zip(answer.sites, answer.cotangents, strict=True)],
         )
+
+
+def keep_float64() -> None:
+    """Keras rounds the results of float64 operations to float32 on all backends but TensorFlow."""
+    from keras.src.backend.common import dtypes
+
+    dtypes.BIT64_TO_BIT32_DTYPE["float64"] = "float64"
 
 
 def device_scope(backend: str, device: str) -> Any:

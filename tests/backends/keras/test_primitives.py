@@ -37,6 +37,9 @@ class Surroundings:
     def dtype(self, name: str) -> Text:
         return Text({"int": '"int32"', "bool": '"bool"'}.get(name, '"float64"'))
 
+    def named(self, code: Text) -> Text:
+        return code
+
     def helper(self, name: str) -> str:
         self.helpers.add(name)
         return name
