@@ -14,7 +14,6 @@ from dlc.emit.printer import FileWriter
 from dlc.ir import Expr, Operation, Ref
 from dlc_torch.code import CodePrinter
 from dlc_torch.construction import iterable_text
-from dlc_torch.locals import read_after_update
 from dlc_torch.scope import Scope, assigned, required
 
 
@@ -70,31 +69,12 @@ class BodyPrinter:
             case plan.ScanLoop():
                 self.scan(statement)
             case plan.UpdateState(name=name, value=value):
-                self.update(name, value, statement)
+                self.line(f"self.{name} = {method(self.code(value), 'detach')}", statement)
             case plan.Assertion(condition=condition, message=template):
                 condition_text, text = self.scope.text(condition).item, message(template)
                 self.line(f"assert {condition_text}, {text}", statement)
             case plan.Return(values=values, names=names):
                 self.line(f"return {self.returned(values, names)}", statement)
-
-    def update(self, name: str, value: plan.Code, statement: plan.Statement) -> None:
-        """The new value of a state, without its history; what reads it afterwards has the history too."""
-        text = self.code(value)
-        local = self.code.states.get(name)
-        if local is not None:
-            self.line(f"{local} = {text}", statement)
-            text = local
-        self.line(f"self.{name} = {method(text, 'detach')}", statement)
-
-    def read_states(self) -> None:
-        """States that are read after their update become variables."""
-        assert self.scope.method is not None
-        for name in sorted(read_after_update(self.scope.method.body)):
-            local = name
-            while local in self.used:
-                local += "_"
-            self.code.states[name] = Text(local)
-            self.writer.statement(f"{local} = self.{name}")
 
     def reads(self, name: str) -> bool:
         return self.live is None or name in self.live
@@ -200,9 +180,7 @@ def write_body(scope: Scope, writer: FileWriter, buffers: frozenset[str]) -> Non
     assert scope.method is not None
     BodyPrinter(scope, FileWriter(), buffers).statements(scope.method.body)
     body = with_sizes(scope.method, scope.locals)
-    printer = BodyPrinter(scope, writer, buffers, frozenset(scope.locals))
-    printer.read_states()
-    printer.statements(body)
+    BodyPrinter(scope, writer, buffers, frozenset(scope.locals)).statements(body)
 
 
 def with_sizes(method_plan: plan.MethodPlan, names: set[str]) -> tuple[plan.Statement, ...]:

@@ -26,8 +26,6 @@ class CodePrinter:
         self.constants: dict[str, Text] = {}
         self.types: dict[str, TensorType] = {}
         """The types of variables, where the plan tells them."""
-        self.states: dict[str, Text] = {}
-        """Variables that stand for the unit's states."""
         self.in_constant = False
 
     def __call__(self, code: plan.Code) -> Text:
@@ -37,7 +35,7 @@ class CodePrinter:
             case plan.Number(expr=expr):
                 return self.scope.text(expr)
             case plan.WeightRead():
-                return self.states.get("" if code.layer else code.name) or weight(code)
+                return weight(code)
             case plan.Primitive():
                 return self.primitive(code)
             case plan.FunctionCall():

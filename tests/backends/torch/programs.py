@@ -66,8 +66,9 @@ PROGRAMS = {
             sample noise: float[B, 4] ~ normal(0.0, 0.1)
             x = x + take(pace, k) * speed * noise
           }
+          y = x + seen
           if training { update seen = 0.9 * seen + 0.1 * mean(x, axis=0) }
-          return x + seen
+          return y
         }
     """,
 }
