@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from dlc.elaborate.calls import Arguments
 
 STATIC = (Const, Ref, Operation)
+DEFINITION = 20
+"""What elaborating a definition costs of the budget, besides its nodes."""
+MOST_WEIGHTS = 20_000
+"""Parameter tensors of one layer (E0106). The largest known nets have some thousands."""
 DEEPEST = 150
 """Definitions nested inside each other; deeper nesting is a mistake in the program."""
 
@@ -86,6 +90,7 @@ def elaborate_recipe(session: Session, recipe: Recipe) -> Elaborated:
     if session.depth > DEEPEST:
         raise fail("E0106", "definitions are nested too deeply", recipe.declaration.name.span,
                    f"more than {DEEPEST} levels", help="flatten the program")  # fmt: skip
+    session.count(recipe.declaration.name.span, DEFINITION)
     session.depth += 1
     try:
         made = _build(session, recipe)
@@ -545,6 +550,10 @@ def _learn(
     recipe: Recipe, translate: Any,
 ) -> None:  # fmt: skip
     """Remember what an application shows of a layer: its parameters' types and its definitions."""
+    total = len(made.definition.weights) + sum(len(inner.weights) for inner in made.layers.values())
+    if total > MOST_WEIGHTS:
+        raise fail("E0106", f"`{recipe.name}` has more than {MOST_WEIGHTS:_} parameter tensors", layer.span,
+                   f"{total:_} in this layer", help="repeat less")  # fmt: skip
     layer.definitions.append(made.definition.id)
     if not layer.family:
         layer.family = recipe.family
