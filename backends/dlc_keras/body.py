@@ -172,6 +172,9 @@ class Body(Expressions):
             if self.name(column.name) in read:
                 targets.append(self.name(column.name))
                 sources.append(tuple_of(map(self.text, column.values)))
+        for name, walked in loop.tensors:
+            targets.append(self.name(name))
+            sources.append(self.code(walked))
         if set(names) != {"_"} or not sources:
             if counts(loop.iterable) and len(sources) == 1:
                 return f"for {names[0]}, {targets[0]} in enumerate({sources[0]})"

@@ -61,6 +61,8 @@ def codes_of(statement: Statement) -> tuple[Code, ...]:
             return (item,)
         case Return(values=values):
             return values
+        case Loop(tensors=tensors):
+            return tuple(code for _, code in tensors)
         case ScanLoop(sources=sources, carried=carried, emitted=emitted):
             given = tuple(source.value for source in sources if source.value is not None)
             return (*given, *(code for _, code in carried), *(code for _, code in emitted))
@@ -101,8 +103,9 @@ def bound_by(statement: Statement) -> Iterator[str]:
             yield name
         case ReadSizes(names=names):
             yield from (name for name in names if name is not None)
-        case Loop(targets=targets, layers=layers, columns=columns):
+        case Loop(targets=targets, layers=layers, columns=columns, tensors=tensors):
             yield from targets
+            yield from (name for name, _ in tensors)
             yield from (layer.element for layer in layers)
             yield from (column.name for column in columns)
         case ScanLoop(sources=sources, carried=carried, emitted=emitted):
