@@ -135,8 +135,8 @@ def compare(
     units = worst / (largest * float(unit)) if largest > 0 else None
     if dtype == "float64":
         floor = max(largest, rounding / SEMANTIC_GATE)
-        relative = worst / floor if floor > 0 else error
-        share = max(asked, relative / SEMANTIC_GATE)
+        error = worst / floor if floor > 0 else error
+        share = max(asked, error / SEMANTIC_GATE)
         return Comparison(kind, name, dtype, error, share, units=units)
     rms, element = noise_ratios(difference, expected, sigma)
     share = max(asked, rms / rms_limit(difference.size), element / ELEMENT_GATE)
