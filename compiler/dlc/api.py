@@ -15,6 +15,7 @@ from dlc.elaborate import expectations
 from dlc.elaborate import program as programs
 from dlc.elaborate.failure import Failed
 from dlc.elaborate.frame import Session
+from dlc.elaborate.resolve import resolve
 from dlc.modules import Loader, LoadedModule
 from dlc.values import BlockValue
 from dlc_grammar import syntax
@@ -61,6 +62,9 @@ class Net:
     def elaborate(self) -> tuple[ir.Program | None, tuple[Diagnostic, ...]]:
         """The typed program, or what is wrong with it."""
         session = Session(self.module.loader)
+        cycles = [d for d in resolve(self.module.loader, self.module.loaded) if d.code == "E0105"]
+        if cycles:
+            return None, tuple(cycles)
         with paused_collector():
             made = programs.elaborate_net(session, self.module.loaded, self.block)
         return made, tuple(session.diagnostics)
@@ -203,13 +207,14 @@ class CheckReport:
 
 def check_module(module: Module | None, diagnostics: tuple[Diagnostic, ...]) -> CheckReport:
     """Resolve, elaborate and check every network, and run every `expect`."""
-    from dlc.elaborate.resolve import resolve
-
     found = list(diagnostics)
     if module is None:
         return CheckReport(None, (), 0, tuple(found))
-    found.extend(resolve(module.loader, module.loaded))
+    names = resolve(module.loader, module.loaded)
+    found.extend(names)
     nets, passed = [], 0
+    if any(d.code == "E0105" for d in names):
+        return CheckReport(module, (), 0, tuple(sorted(found, key=_place)))
     seen = {_key(d) for d in found}
 
     def add(more: tuple[Diagnostic, ...]) -> None:
@@ -233,7 +238,8 @@ def check_module(module: Module | None, diagnostics: tuple[Diagnostic, ...]) -> 
 
 
 def _key(d: Diagnostic) -> object:
-    return (d.code, d.message, (id(d.span.source), d.span.start) if d.span else None)
+    """One place has one finding of a kind: presets differ in numbers, not in the mistake."""
+    return (d.code, id(d.span.source), d.span.start) if d.span else (d.code, d.message)
 
 
 def _place(d: Diagnostic) -> tuple[str, int]:

@@ -35,6 +35,8 @@ class LoadedModule:
     presets: dict[str, dict[str, syntax.Section]] = field(default_factory=dict)
     doubtful: set[str] = field(default_factory=set)
     """Names that are declared twice (reported): using them is silent."""
+    partial: bool = False
+    """Whether a part of the file could not be parsed (reported): what is missing may be in it."""
 
     @property
     def name(self) -> str:
@@ -58,7 +60,7 @@ def suggest(name: str, candidates: Iterable[str]) -> str:
     """`did you mean ...?`, or nothing."""
     everything = sorted({c for c in candidates if c != name})
     alike = [c for c in everything if c[:1].isupper() == name[:1].isupper()]
-    close = difflib.get_close_matches(name, alike, n=1, cutoff=0.6)
+    close = difflib.get_close_matches(name, alike, n=1, cutoff=0.65)
     close = close or difflib.get_close_matches(name, everything, n=1, cutoff=0.8)
     return f"did you mean `{close[0]}`?" if close else ""
 
@@ -114,6 +116,7 @@ class Loader:
                 self.modules[path] = None
             return None
         module = LoadedModule(path, source, tree, user)
+        module.partial = any(d.severity == "error" for d in diagnostics)
         if path is None:
             self.texts.append(source)
         if path:
@@ -183,7 +186,16 @@ class Loader:
             )  # fmt: skip
             return
         net, name = path
-        if module.find(net.id) is None:
+        target = module.find(net.id)
+        if target is not None and not isinstance(target[1], (syntax.Block, syntax.Alias)):
+            self._report(
+                "E0603", f"`{net.id}` is not a net", net.span, "a preset holds parameters of a net",
+                help="write for example: preset Model.large { dim = 1024 }",
+            )  # fmt: skip
+            return
+        if target is None and net.id in module.imported:
+            return
+        if target is None:
             names = [n for n, d in module.declarations.items() if isinstance(d, syntax.Block)]
             self._report(
                 "E0101", f"unknown name `{net.id}`", net.span, "not found in this file",
@@ -205,6 +217,9 @@ class Loader:
         for name in item.names:
             local = (name.alias or name.name).id
             if target is None:
+                module.imported.setdefault(local, (_BROKEN, ""))
+                continue
+            if target.find(name.name.id) is None and target.partial:
                 module.imported.setdefault(local, (_BROKEN, ""))
                 continue
             if target.find(name.name.id) is None:

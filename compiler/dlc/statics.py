@@ -29,7 +29,11 @@ class Undecided(Exception):
 
 
 class Wrong(Exception):
-    """The operation is not defined for these values; the text says why."""
+    """The operation is not defined for these values; the text says why, `help` what to do."""
+
+    def __init__(self, text: str, help: str = "check the values that enter it") -> None:
+        super().__init__(text)
+        self.help = help
 
 
 def const(value: Value) -> Const:
@@ -80,7 +84,7 @@ def _power(a: Value, b: Value) -> Value:
     if isinstance(b, Dim) or (isinstance(a, Dim) and not (isinstance(b, int) and b >= 0)):
         raise Symbolic
     if isinstance(a, int) and isinstance(b, int) and abs(a) > 1 and a.bit_length() * b > 4096:
-        raise Wrong("the result has more than a thousand digits")
+        raise Wrong("the result has more than a thousand digits", "use smaller numbers, or floats: 2.0 ** 10")
     result = a**b
     if isinstance(result, complex):
         raise Wrong("this power is not a real number")
@@ -154,14 +158,14 @@ def binary(op: str, left: Expr, right: Expr, known: Callable[[Value], Value] = l
         return operation(op, (left, right), (a in b) == (op == "in"))
     if op == "+" and ((isinstance(a, tuple) and isinstance(b, tuple)) or (isinstance(a, str) and isinstance(b, str))):
         if len(a) + len(b) > MOST_ITEMS:
-            raise Wrong("the result would have more than a million items")
+            raise Wrong("the result would have more than a million items", "use a shorter list")
         return operation(op, (left, right), a + b)
     if op == "*" and isinstance(a, tuple) and isinstance(b, int) and not isinstance(b, bool):
         if len(a) * max(b, 0) > MOST_ITEMS:
-            raise Wrong("the result would have more than a million items")
+            raise Wrong("the result would have more than a million items", "use a shorter list")
         return operation(op, (left, right), a * b)
     if not (is_number(a) and is_number(b)):
-        raise Wrong(f"`{op}` needs two numbers, not {describe(a)} and {describe(b)}")
+        raise Wrong(f"`{op}` needs two numbers, not {describe(a)} and {describe(b)}", _instead(op, a, b))
     return operation(op, (left, right), _arithmetic(op, a, b))
 
 
@@ -190,13 +194,19 @@ def _affordable(op: str, a: Value, b: Value) -> bool:
     return True
 
 
+def _instead(op: str, a: Value, b: Value) -> str:
+    if op == "+" and isinstance(a, tuple) != isinstance(b, tuple):
+        return "put the other one into brackets: [1, 2] + [3]"
+    return "use numbers on both sides"
+
+
 def _arithmetic(op: str, a: Value, b: Value) -> Value:
     if not _affordable(op, a, b):
         raise Wrong("this size is too large an expression")
     try:
         value = _ARITHMETIC[op](a, b)
     except ZeroDivisionError:
-        raise Wrong("division by zero") from None
+        raise Wrong("division by zero", "check the divisor, for example with `require`") from None
     except OverflowError:
         raise Wrong("the result is too large for a float") from None
     except dims.DimError as error:
@@ -222,7 +232,7 @@ def negative(operand: Expr) -> Expr:
 def invert(operand: Expr) -> Expr:
     """`not operand`. Raises Wrong."""
     if not isinstance(operand.value, bool):
-        raise Wrong(f"`not` needs true or false, not {describe(operand.value)}")
+        raise Wrong(f"`not` needs true or false, not {describe(operand.value)}", "compare it, for example: x == 0")
     return operation("not", (operand,), not operand.value)
 
 

@@ -316,6 +316,8 @@ def call_function(frame: Frame, function: FunctionValue, given: Arguments, node:
     if not tensors and declaration.name.id in builtins.NUMERIC and not frame.constant_tensors(declaration):
         return builtins.call(frame, Builtin(declaration.name.id), given, node)
     if declaration.body is None:
+        if function.module.user:
+            raise Failed(None)
         return _call_primitive(frame, function, given, node)
     if isinstance(function.receiver, LayerValue):
         return apply_layer(frame, function.receiver, given, node, declaration.name.id)

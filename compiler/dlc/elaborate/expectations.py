@@ -40,6 +40,8 @@ def check(loader: Loader, module: LoadedModule, item: syntax.Expect) -> tuple[Se
         if found_ is not None and found_.span is not None and not session.is_user(found_.span.source):
             failed = blame(failed, node.span, "in this expectation")
         session.report(failed.diagnostic)
+    except RecursionError:
+        session.report(programs.too_deep(item.span).diagnostic)
     except (statics.Wrong, statics.Undecided, statics.Symbolic) as wrong:
         text = str(wrong) or "this holds for some sizes only"
         session.report(

@@ -53,6 +53,9 @@ class Session:
         self.exhausted = False
         self.depth = 0
         self.evaluating: list[syntax.Node] = []
+        self.hints: dict[str, str] = {}
+        self.constants: dict[int, AnyValue] = {}
+        """Values of file constants, by the identity of their declaration."""
         self.calls: list[tuple[str, Span]] = []
         self.rounds = 0
         self.facts: dict[str, int] = {}
@@ -85,8 +88,9 @@ class Session:
             )
         return self.locations[key]
 
-    def count(self, span: Span) -> None:
-        self.nodes += 1
+    def count(self, span: Span, nodes: int = 1) -> None:
+        """Take from the budget. Raises E0106 once, then silently."""
+        self.nodes += nodes
         if self.nodes > BUDGET:
             if self.exhausted:
                 raise Failed(None)

@@ -103,6 +103,9 @@ def elaborate_net(session: Session, module: LoadedModule, block: BlockValue) -> 
     except Failed as failed:
         session.report(failed.diagnostic)
         return None
+    except RecursionError:
+        session.report(too_deep(declaration.name.span).diagnostic)
+        return None
     if len(session.diagnostics) > before and any(d.severity == "error" for d in session.diagnostics[before:]):
         return None
     return _program(session, module, block, methods, made, weights)
@@ -144,6 +147,11 @@ def callees(region: ir.Region) -> Iterator[str]:
             yield node.callee
         elif isinstance(node, ir.Scan):
             yield from callees(node.body)
+
+
+def too_deep(span: Span) -> Failed:
+    """E0106 where an expression or a chain of calls is nested beyond what can be followed."""
+    return fail("E0106", "this is nested too deeply", span, "the limit was reached in here", help="flatten the program")
 
 
 def _labels_across_methods(session: Session, made: list[Elaborated]) -> None:

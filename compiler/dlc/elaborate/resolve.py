@@ -17,6 +17,8 @@ from dlc_grammar import syntax
 from dlc_grammar.diagnostics import Diagnostic, Edit, Note
 from dlc_grammar.source import Span
 
+MOST_HINTS = 50
+"""Searching a name that is close takes time: a file with more unknown names has another problem."""
 ALWAYS = frozenset({*calls.BUILTINS, *DTYPES, "training", "int", "float", "bool", "str", "num", "list", "dtype"})
 
 
@@ -26,17 +28,48 @@ def resolve(loader: Loader, module: LoadedModule) -> list[Diagnostic]:
     if loader.prelude is not None:
         known |= set(loader.prelude.declarations)
     found: list[Diagnostic] = []
+    hints: dict[str, str] = {}
     for declaration in module.declarations.values():
         for name, span, scope in _unknown(declaration, known):
-            hint = suggest(name, scope)
+            if name not in hints:
+                hints[name] = suggest(name, scope) if len(hints) < MOST_HINTS else ""
+            hint = hints[name]
             edit = Edit(span, hint.split("`")[1]) if hint else None
             help_ = hint or "define it, or import it"
             found.append(
                 Diagnostic("E0101", f"unknown name `{name}`", span, "not found in this scope", (), help_, edit)
             )
     found.extend(_cycles(module))
+    for declaration in module.declarations.values():
+        found.extend(_parameters(declaration))
     found.extend(_sections(module))
     return found
+
+
+def _parameters(declaration: Declaration) -> Iterator[Diagnostic]:
+    """Parameters have different names, and capitals only for blocks."""
+    if not isinstance(declaration, (syntax.Function, syntax.Block)):
+        return
+    params = declaration.params
+    if isinstance(declaration, syntax.Block):
+        params = (*params, *(declaration.inputs or ()))
+        for statement in declaration.body.statements:
+            if isinstance(statement, syntax.Function):
+                yield from _parameters(statement)
+    seen: dict[str, Span] = {}
+    for parameter in params:
+        name = parameter.name.id
+        if name in seen:
+            yield Diagnostic(
+                "E0102", f"`{name}` is declared twice", parameter.name.span, "declared again here",
+                (Note("first declared here", seen[name]),), "rename one of the two",
+            )  # fmt: skip
+        seen.setdefault(name, parameter.name.span)
+        if name[:1].isupper() and not (isinstance(parameter.type, syntax.KindType) and parameter.type.kind == "block"):
+            yield Diagnostic(
+                "E0108", "a parameter has a lower-case name", parameter.name.span, "capitals are for blocks and sizes",
+                (), f"write `{name[:1].lower() + name[1:]}`",
+            )  # fmt: skip
 
 
 # ---------------------------------------------------------------- sections

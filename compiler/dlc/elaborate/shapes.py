@@ -589,6 +589,9 @@ def linspace(site: Application) -> list[TensorType]:
 def full(site: Application) -> list[TensorType]:
     shape = sizes_of(site, site.attrs["shape"])
     value = site.attrs["value"].value
+    if not isinstance(value, (bool, int, float)):
+        raise site.fail("E0230", "`value` of `full` is a number", f"this is {statics.describe(value)}",
+                        "write for example full([B, 8], 0.0)")  # fmt: skip
     dtype: DType = "bool" if isinstance(value, bool) else "float" if isinstance(value, float) else "int"
     site.attrs["dtype"] = Const(value=dtype)
     return [TensorType(dtype=dtype, shape=shape)]
@@ -617,10 +620,23 @@ def _groups(text: str) -> list[list[str]]:
     return groups
 
 
+def _balanced(side: str) -> bool:
+    """Whether brackets close in order, one level deep."""
+    depth = 0
+    for character in side:
+        depth += {"(": 1, ")": -1}.get(character, 0)
+        if depth not in (0, 1):
+            return False
+    return depth == 0
+
+
 def _pattern(site: Application) -> tuple[list[list[str]], list[list[str]]]:
     text = site.attrs["pattern"].value
     sides = text.split("->") if isinstance(text, str) else []
-    if len(sides) != 2 or text.count("(") != text.count(")"):
+    if len(sides) == 2 and not all(_balanced(side) for side in sides):
+        raise site.fail("E0308", "the brackets of the pattern do not match", f"this is {statics.show(text)}",
+                        help='write for example "b (h w) c -> b h w c"')  # fmt: skip
+    if len(sides) != 2:
         raise site.fail("E0308", "a pattern is two lists of axes with `->` between", f"this is {statics.show(text)}",
                         help='write for example "b (h w) c -> b h w c"')  # fmt: skip
     return _groups(sides[0]), _groups(sides[1])

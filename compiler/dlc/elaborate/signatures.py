@@ -177,6 +177,8 @@ def show_type(type_: syntax.Type) -> str:
             return words[type_.name] + (" or none" if type_.optional else "")
         case syntax.KindType():
             return f"a {type_.kind}" if type_.kind != "fn" else "a function"
+        case syntax.NamedType() if type_.name == "dtype":
+            return "a type such as float or int"
         case syntax.LiteralType():
             return f'"{type_.value}"'
         case syntax.UnionType():

@@ -530,7 +530,7 @@ def _emit(frame: Frame, node: syntax.Emit) -> None:
                    help="put it into `scan ... { }`")  # fmt: skip
     value = calls.expect_tensor(frame, evaluate(frame, node.value), node.value.span)
     if any(other.name.id == node.name.id for other, _ in frame.emissions):
-        raise fail("E0115", f"`{node.name.id}` is emitted twice", node.name.span, "emitted again here",
+        raise fail("E0119", f"`{node.name.id}` is emitted twice", node.name.span, "emitted again here",
                    help="choose another name")  # fmt: skip
     frame.emissions.append((node, value))
 
