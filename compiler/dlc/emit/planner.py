@@ -8,6 +8,7 @@ names.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from math import prod
@@ -18,6 +19,7 @@ from dlc.emit.flags import FlagTable, nodes
 from dlc.emit.merge import CannotMerge
 from dlc.emit.naming import unit_name
 from dlc.emit.plan import ConfigField, FilePlan, Unit
+from dlc.emit.specialise import specialised
 from dlc.emit.units import UnitBuilder
 from dlc.ir import Call, Definition, Program
 
@@ -38,7 +40,13 @@ def plan_file(
     parameters must not take.
     """
     planner = Planner(program, native_definitions, reserved, reserved_attributes)
-    return planner.plan()
+    collecting = gc.isenabled()
+    gc.disable()  # planning makes many small values that live until it is done: collecting only costs time
+    try:
+        return planner.plan()
+    finally:
+        if collecting:
+            gc.enable()
 
 
 @dataclass(slots=True)
@@ -62,18 +70,20 @@ class Planner:
         for family in families:
             self._family(family, registry)
         parameters = program.parameters.items()
-        return FilePlan(
-            network=program.name,
-            preset=program.preset,
-            source=program.source,
-            doc=program.doc,
-            config=tuple(
-                ConfigField(name=name, annotation=annotate([expr.value]), value=expr.value)
-                for name, expr in parameters
-            ),
-            units=tuple(self.units),
-            parameter_count=sum(prod(w.shape) for w in program.weights if w.kind == "param"),
-            natives=frozenset(self.used_natives),
+        return specialised(
+            FilePlan(
+                network=program.name,
+                preset=program.preset,
+                source=program.source,
+                doc=program.doc,
+                config=tuple(
+                    ConfigField(name=name, annotation=annotate([expr.value]), value=expr.value)
+                    for name, expr in parameters
+                ),
+                units=tuple(self.units),
+                parameter_count=sum(prod(w.shape) for w in program.weights if w.kind == "param"),
+                natives=frozenset(self.used_natives),
+            )
         )
 
     # ------------------------------------------------------------ families

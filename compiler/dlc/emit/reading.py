@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dlc.emit.analysis import Analysis
 from dlc.emit.arguments import Source
@@ -48,6 +48,7 @@ class Reader:
     attributes: dict[str, str]
     own: frozenset[str]
     methods: dict[str, tuple[Source, ...]]
+    types: dict[tuple[int, ...], TensorType] = field(default_factory=dict)
 
     @property
     def block(self) -> Block:
@@ -283,11 +284,17 @@ class Reader:
 
     def type(self, types: Sequence[TensorType], strands: Sequence[Strand]) -> TensorType | None:
         """A value's type in the unit's terms; sizes without an expression are unknown (None)."""
+        key = (*(id(shape) for shape in (t.shape for t in types)), *(id(s) for s in strands))
+        known = self.types.get(key)
+        if known is not None and known.dtype == types[0].dtype:
+            return known
         if len({(t.dtype, t.rank) for t in types}) > 1:
             return None
         columns = zip(*(t.shape for t in types), strict=True)
         shape = tuple(self.terms.describe(list(column), strands) for column in columns)
-        return TensorType(dtype=types[0].dtype, shape=shape)
+        made = TensorType(dtype=types[0].dtype, shape=shape)
+        self.types[key] = made
+        return made
 
     # ------------------------------------------------------------ draws
 
