@@ -124,7 +124,7 @@ class Constructor:
             return call(item.unit, *given.values(), name=name)
         native = LAYERS[item.unit]
         self.file.layers.add(item.unit)
-        options = native.make(Making(item.arguments, item.inits, self))
+        options = native.make(Making(item.unit, item.arguments, item.inits, self))
         function = f"layers.{native.keras}"
         if is_padded(options):
             self.file.padded.add(native.keras)

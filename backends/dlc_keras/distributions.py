@@ -60,9 +60,21 @@ SCALING = {
 }
 """Scale, mode and distribution of Keras' `VarianceScaling`: its named initialisers are truncated."""
 
+SCALED: Mapping[str, str] = {
+    name: f'''\
+def {name}() -> keras.Initializer:
+    """Return a new initializer: one that is shared draws the same numbers again."""
+    return keras.initializers.VarianceScaling(
+        scale={scale}, mode="{mode}", distribution="{kind}"
+    )
+'''
+    for name, (scale, mode, kind) in SCALING.items()
+}
+"""Functions of a generated file, for weights in Keras' own layout."""
+
 
 def initializer(name: str, arguments: Texts) -> Text | None:
-    """The initialiser of a weight in Keras' own layout, whose fans Keras sees rightly."""
+    """The initialiser of a weight whose scale does not depend on its shape; None for the others."""
     match name:
         case "zeros" | "ones":
             return Text(f'"{name}"')
@@ -79,14 +91,6 @@ def initializer(name: str, arguments: Texts) -> Text | None:
         case "orthogonal":
             (gain,) = pick(arguments, gain="1.0")
             return call("keras.initializers.Orthogonal", gain=unless(gain, "1.0", "1"))
-        case name if name in SCALING:
-            scale, mode, kind = SCALING[name]
-            return call(
-                "keras.initializers.VarianceScaling",
-                scale=scale,
-                mode=f'"{mode}"',
-                distribution=f'"{kind}"',
-            )
     return None
 
 

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from dlc_keras.distributions import SCALED
+
 HELPERS: Mapping[str, str] = {
+    **SCALED,
     "avg_pool": '''\
 def avg_pool(x: KerasTensor, size: int, stride: int, padding: int) -> KerasTensor:
     """Return the mean of each window; padding does not count."""

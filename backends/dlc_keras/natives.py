@@ -14,7 +14,7 @@ from dlc.backend import Native
 from dlc.emit.expressions import Text, call, literal
 from dlc.emit.plan import FunctionCall
 from dlc.ir import Apply, Const, Definition, Distribution, Expr
-from dlc_keras.distributions import initializer
+from dlc_keras.distributions import SCALED, initializer
 from dlc_keras.layout_classes import every_node, is_std
 from dlc_keras.layout_rules import CHANNELS_LAST
 from dlc_keras.lowering import Surroundings
@@ -132,10 +132,18 @@ FUNCTIONS: Mapping[str, FunctionNative] = {
 # ---------------------------------------------------------------- layers
 
 
+STARTS: Mapping[tuple[str, str], Distribution] = {
+    **{(name, "weight"): Distribution(name="fan_in_uniform") for name in ("Linear", "Conv1d", "Conv2d")},
+    ("Embedding", "weight"): Distribution(name="normal"),
+}
+"""What std draws weights from, where Keras would draw them otherwise."""
+
+
 @dataclass(frozen=True)
 class Making:
     """A layer to construct: its arguments, initial distributions, and the surroundings."""
 
+    unit: str
     arguments: Mapping[str, Expr]
     inits: Mapping[str, Distribution]
     around: Surroundings
@@ -148,9 +156,11 @@ class Making:
 
     def initial(self, weight: str, default: str) -> Text | None:
         """The initialiser of a weight, None where it is Keras' default."""
-        init = self.inits.get(weight)
+        init = self.inits.get(weight) or STARTS.get((self.unit, weight))
         if init is None:
             return None
+        if init.name in SCALED:
+            return call(self.around.helper(init.name))
         text = initializer(init.name, {k: self.around.text(v) for k, v in init.args.items()})
         return None if text is None or text.code == f'"{default}"' else text
 

@@ -170,7 +170,7 @@ def cast(at: Application) -> Text:
 
 def matrix_product(at: Application) -> Text:
     """`a @ b`; vectors need the function."""
-    if at.operands[0].rank == 1 or (at.type is not None and at.type.rank < 2):
+    if 1 in [operand.rank for operand in at.operands] or (at.type is not None and at.type.rank < 2):
         return call(at.function("matmul"), *at.texts)
     return binary("@", at[0], at[1])
 
