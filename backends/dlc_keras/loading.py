@@ -8,8 +8,8 @@ from dlc_keras.file import File
 from dlc_keras.natives import LAYERS
 
 TABLE_COMMENT = """\
-How Keras keeps the weights of its own layers: for each name in the specification, the
-attribute and the order of its axes; and the shape of an input to build the layer with."""
+How Keras keeps the weights of its own layers: for each name in the specification,
+the attribute and the order of its axes; and the shape of an input to build with."""
 
 WALK = '''\
 def walk(part: Any, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -30,7 +30,7 @@ NAMED_WEIGHTS = '''\
 def named_weights(
     model: keras.Model,
 ) -> dict[str, tuple[keras.Variable, tuple[int, ...]]]:
-    """Return the weights of a built model by path, with the axes from the spec's order."""
+    """Return the weights of a built model by path, with their axes in the spec."""
 '''
 
 OWN_WEIGHTS = """\

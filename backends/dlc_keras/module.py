@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-import textwrap
 from collections.abc import Iterable, Iterator
 
 from dlc.backend import SourceLine
-from dlc.emit.document import WIDTH
 from dlc.emit.expressions import Text, literal
 from dlc.emit.header import module_docstring, signature, write_config
 from dlc.emit.naming import snake_case
@@ -110,7 +108,7 @@ def write_class(writer: FileWriter, file: File, unit: Unit) -> None:
     base = "keras.Model" if unit is file.plan.model else "layers.Layer"
     with writer.class_(unit.name, base):
         if unit.doc:
-            writer.docstring(wrapped(unit.doc))
+            writer.documentation(unit.doc)
             writer.blank()
         write_constructor(writer, file, unit)
         for method in unit.methods:
@@ -167,16 +165,10 @@ def write_method(writer: FileWriter, file: File, unit: Unit, method: MethodPlan)
     name = unit.name if function else "call" if method.name == "forward" else file.variable(method.name)
     with writer.definition(name, parameters, returned(unit, method)):
         if function and unit.doc:
-            writer.docstring(wrapped(unit.doc))
+            writer.documentation(unit.doc)
         if unit is file.plan.model:
             writer.docstring(method_doc(method))
         write_body(file, unit, method, writer)
-
-
-def wrapped(doc: str) -> str:
-    """A doc comment in lines that fit into a docstring of a class or function."""
-    lines = textwrap.wrap(" ".join(doc.split()), WIDTH - 8 - 3)
-    return lines[0] if len(lines) == 1 else "\n".join(lines)
 
 
 def required_first(parameters: list[str]) -> list[str]:
