@@ -13,7 +13,6 @@ from dlc_jax.body import Body
 from dlc_jax.construct import Construct, init_name, paragraph
 from dlc_jax.file import File, output_class
 from dlc_jax.helpers import HELPERS
-from dlc_jax.specialise import specialised
 from dlc_jax.walking import statements_in
 
 
@@ -21,7 +20,6 @@ class Module:
     """One file. Units are written first: what they use decides what stands above them."""
 
     def __init__(self, plan: FilePlan) -> None:
-        plan = specialised(plan)
         self.plan = plan
         self.file = File(plan)
         self.model = plan.model

@@ -19,6 +19,7 @@ from dlc.modules import LoadedModule, plural, suggest
 from dlc.values import (
     AnyValue,
     BlockValue,
+    DistributionValue,
     FunctionValue,
     LayerValue,
     ListValue,
@@ -112,6 +113,10 @@ def _build(session: Session, recipe: Recipe) -> Elaborated:
         if isinstance(value, STATIC):
             reference = statics.ref(name, value.value)
             frame.names[name] = frame.statics[name] = reference
+        elif isinstance(value, DistributionValue):
+            # Its numbers are written in the caller's names, which mean something else here.
+            args = {key: Const(value=expr.value) for key, expr in value.args.items()}
+            frame.names[name] = DistributionValue(value.name, args)
         else:
             frame.names[name] = value
     if recipe.block is not None:
@@ -212,11 +217,18 @@ def _outputs(frame: Frame, recipe: Recipe) -> tuple[ir.Output, ...]:
             )  # fmt: skip
         names = [name for name, _ in declared]
         pattern = signatures.Pattern(frame, f"`{recipe.name}`", span)
+        types = []
         for (name, type_), tensor in zip(declared, tensors, strict=True):
+            made = tensor.type
             if isinstance(type_, syntax.NamedType) and type_.shape is not None:
-                pattern.match(name or "", type_, tensor.type, span)
+                pattern.match(name or "", type_, made, span)
+                made = _own_type(frame, name or "result", type_, made)
+            types.append(made)
+    else:
+        types = [tensor.type for tensor in tensors]
     return tuple(
-        ir.Output(name=name, value=t.operand, type=t.type) for name, t in zip(names, tensors, strict=True)
+        ir.Output(name=name, value=tensor.operand, type=type_)
+        for name, tensor, type_ in zip(names, tensors, types, strict=True)
     )
 
 

@@ -28,13 +28,15 @@ from dlc.emit.plan import (
 )
 from dlc.ir import Const, Distribution, Expr, Operation, Ref, TensorType
 from dlc.statics import operation
-from dlc_jax.walking import reads
 
 Change = Callable[[Expr], Expr]
 
 
 def specialised(plan: FilePlan) -> FilePlan:
-    """The plan without arguments that never vary, callers first: constants reach callees."""
+    """The plan without arguments of std units that never vary, callers first: constants reach callees.
+
+    What the user wrote keeps its arguments and its variables.
+    """
     units = list(plan.units)
     for position in reversed(range(len(units) - 1)):
         unit = units[position]
@@ -46,7 +48,7 @@ def specialised(plan: FilePlan) -> FilePlan:
         units[position] = without_arguments(unit, fixed)
         for other in range(len(units)):
             units[other] = without_given(units[other], unit.name, frozenset(fixed))
-    return replace(plan, units=tuple(map(tidied, units)))
+    return replace(plan, units=tuple(tidied(u) if u.at.file.startswith("std/") else u for u in units))
 
 
 def nodes_of(value: Any) -> Iterator[Any]:
@@ -203,6 +205,11 @@ def without_given(unit: Unit, callee: str, fixed: frozenset[str]) -> Unit:
 
 
 # ---------------------------------------------------------------- last lines
+
+
+def reads(code: Any, name: str) -> bool:
+    """Whether a code reads a variable."""
+    return any(isinstance(inner, Variable) and inner.name == name for inner in nodes_of(code))
 
 
 def tidied(unit: Unit) -> Unit:
