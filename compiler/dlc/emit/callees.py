@@ -13,6 +13,7 @@ from dlc.emit.arguments import Source
 from dlc.emit.flags import Flags, FlagTable
 from dlc.emit.merge import CannotMerge, Strand
 from dlc.emit.naming import SIZE_NAMES
+from dlc.emit.starts import Starts
 from dlc.emit.terms import Terms
 from dlc.ir import Call, Const, Definition, Expr, Layer
 
@@ -52,6 +53,7 @@ class Registry:
     definitions: Mapping[str, Definition]
     natives: frozenset[str]
     flags: FlagTable
+    starts: Starts
     units: dict[str, Built] = field(default_factory=dict)
 
     def callee(self, keys: Iterable[str]) -> Callee:

@@ -21,6 +21,7 @@ from dlc.emit.plan import (
     MakeLoop,
     MakeWeight,
 )
+from dlc.emit.starts import Starts
 from dlc.emit.terms import Frame, Sides, Terms
 from dlc.ir import (
     Branch,
@@ -59,6 +60,7 @@ class Constructor:
     terms: Terms
     instances: dict[str, int]
     attributes: dict[str, str]
+    starts: Starts
     loops: int = 0
     numbers: dict[int, int] = field(default_factory=dict)
 
@@ -192,7 +194,23 @@ class Constructor:
             native=callee.native,
             arguments=arguments,
             at=layers[0].at,
+            inits=self._starts(layers, strands) if callee.native else {},
         )
+
+    def _starts(self, layers: list[Layer], strands: list[Strand]) -> dict[str, Distribution]:
+        """What the weights of a native layer are drawn from, where all its instances agree."""
+        definitions = self.registry.definitions
+        names = [weight.name for key in layers[0].definitions for weight in definitions[key].weights]
+        found = {}
+        for name in dict.fromkeys(names):
+            places = [
+                (strand.definition.id, (layer.name, *map(str, layer.index), name))
+                for layer, strand in zip(layers, strands, strict=True)
+            ]
+            agreed = self.starts.agreed(places)
+            if agreed is not None:
+                found[name] = agreed
+        return found
 
     def _weight(self, group: list[tuple[Place, Entry]]) -> MakeWeight:
         weights = [entry[1] for _, entry in group if isinstance(entry[1], WeightDecl)]
@@ -206,9 +224,21 @@ class Constructor:
             name=self.attributes[first.name],
             state=first.kind == "state",
             shape=shape,
-            init=self._initial([w.init for w in weights], strands),
+            init=self._start(weights, strands),
             at=first.at,
         )
+
+    def _start(self, weights: list[WeightDecl], strands: list[Strand]) -> Distribution:
+        """What the weight is drawn from: as its block says, unless an `init` says otherwise for every
+        instance."""
+        written = self._initial([w.init for w in weights], strands)
+        places = [(s.definition.id, (w.name,)) for w, s in zip(weights, strands, strict=True)]
+        agreed = self.starts.agreed(places)
+        if agreed is None:
+            return written
+        values = {name: expr.value for name, expr in written.args.items()}
+        same = agreed.name == written.name and values == {n: e.value for n, e in agreed.args.items()}
+        return written if same else agreed
 
     def _initial(self, found: list[Distribution], strands: list[Strand]) -> Distribution:
         """The first distribution: where instances differ, the program's list of weights says how."""

@@ -20,6 +20,7 @@ from dlc.emit.merge import CannotMerge
 from dlc.emit.naming import unit_name
 from dlc.emit.plan import ConfigField, FilePlan, Unit
 from dlc.emit.specialise import specialised
+from dlc.emit.starts import find_starts
 from dlc.emit.units import UnitBuilder
 from dlc.ir import Call, Definition, Program
 
@@ -63,7 +64,8 @@ class Planner:
 
     def plan(self) -> FilePlan:
         program = self.program
-        registry = Registry(program.definitions, self.natives, FlagTable(program.definitions))
+        flags, starts = FlagTable(program.definitions), find_starts(program)
+        registry = Registry(program.definitions, self.natives, flags, starts)
         families = self._families()
         functions = {d[0].name for d in families if d[0].kind == "fn"}
         self.reserved |= functions

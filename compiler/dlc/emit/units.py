@@ -63,7 +63,9 @@ class UnitBuilder:
         if first.kind != "fn":
             strands = [Strand(definition) for definition in self.definitions]
             inside = Terms(terms, None, terms.taken)
-            construction = Constructor(self.registry, inside, self.instances, self.attributes).build(strands)
+            construction = Constructor(
+                self.registry, inside, self.instances, self.attributes, self.registry.starts
+            ).build(strands)
         methods = [self._method(name, terms) for name in self._method_order()]
         methods.sort(key=lambda pair: pair[0])
         keys = frozenset(d.id for d in self.definitions)
