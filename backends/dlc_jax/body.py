@@ -219,9 +219,7 @@ class Body(Expressions):
     def inside_branch(self) -> Gathering:
         return Gathering(self)
 
-    def emit_choice(
-        self, condition: Expr, branches: tuple[Callable[[], None], Callable[[], None]]
-    ) -> None:
+    def emit_choice(self, condition: Expr, branches: tuple[Callable[[], None], Callable[[], None]]) -> None:
         with self.inside_branch():
             with self.writer.block(f"if {self.text(condition)}"):
                 branches[0]()
@@ -238,14 +236,10 @@ class Body(Expressions):
     # ------------------------------------------------------------ loops
 
     def loop(self, statement: Loop) -> None:
-        lists = [
-            layer for layer in statement.layers if self.is_stateful_list(statement, layer.element)
-        ]
+        lists = [layer for layer in statement.layers if self.is_stateful_list(statement, layer.element)]
         gathered = {}
         for layer in lists:
-            gathered[layer.element] = self.fresh(
-                f"{layer.element if layer.local else layer.source}_states"
-            )
+            gathered[layer.element] = self.fresh(f"{layer.element if layer.local else layer.source}_states")
             self.emit(f"{gathered[layer.element]} = []")
         with self.writer.block(self.loop_header(statement, [layer.element for layer in lists])):
             before, self.collecting = self.collecting, False
@@ -254,9 +248,7 @@ class Body(Expressions):
             for layer in lists:
                 new = self.state_name(layer.element)
                 inner = self.inner_lists.pop(layer.element, None)
-                self.emit(
-                    f"{gathered[layer.element]}.append({f'tuple({inner})' if inner else new})"
-                )
+                self.emit(f"{gathered[layer.element]}.append({f'tuple({inner})' if inner else new})")
         for layer in lists:
             name = gathered[layer.element]
             if layer.local:
@@ -271,9 +263,7 @@ class Body(Expressions):
         inner = {element}
         for statement in statements_in(loop.body):
             if isinstance(statement, Loop):
-                inner |= {
-                    each.element for each in statement.layers if each.local and each.source in inner
-                }
+                inner |= {each.element for each in statement.layers if each.local and each.source in inner}
         return any(
             isinstance(code, LayerCall) and code.stateful and code.local and code.layer in inner
             for code in all_codes(loop.body)

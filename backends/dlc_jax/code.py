@@ -85,9 +85,7 @@ class Expressions:
     def emit(self, code: str) -> None:
         raise NotImplementedError
 
-    def emit_choice(
-        self, condition: Expr, branches: tuple[Callable[[], None], Callable[[], None]]
-    ) -> None:
+    def emit_choice(self, condition: Expr, branches: tuple[Callable[[], None], Callable[[], None]]) -> None:
         raise NotImplementedError
 
     # ------------------------------------------------------------ names
@@ -147,11 +145,7 @@ class Expressions:
             for target in code_targets
         }
         for argument in self.method.inputs:
-            if (
-                is_float_input(argument.type)
-                and not argument.optional
-                and argument.name not in rebound
-            ):
+            if is_float_input(argument.type) and not argument.optional and argument.name not in rebound:
                 return f"{self.name(argument.name)}.dtype"
         if self.unit.kind != "fn" and (weight := self.file.first_weight(self.unit)) is not None:
             return f"params{weight}.dtype"
@@ -212,9 +206,7 @@ class Expressions:
             case ListItem(name=name, position=position):
                 return f"{self.name(name)}[{self.text(position)}]"
             case Result(call=inner, field=field, position=position):
-                return (
-                    f"{self.code(inner)}.{field}" if field else f"({self.code(inner)})[{position}]"
-                )
+                return f"{self.code(inner)}.{field}" if field else f"({self.code(inner)})[{position}]"
             case Choice():
                 return self.choice(code)
             case Sequence(items=items):
@@ -233,8 +225,7 @@ class Expressions:
         if code.op == "cast" and self.is_table(args[0]) and not self.table:
             return self.code(args[0], str(code.attrs["dtype"].value))
         operands = [
-            Operand(self.code(each, kind), self.type_of(each), isinstance(each, Number))
-            for each in args
+            Operand(self.code(each, kind), self.type_of(each), isinstance(each, Number)) for each in args
         ]
         application = Application(
             code.op, operands, code.attrs, code.type, self, "np" if self.table else "jnp", listed
@@ -244,10 +235,7 @@ class Expressions:
         return PRIMITIVES[code.op](application)
 
     def choice(self, code: Choice) -> str:
-        if any(
-            isinstance(c, LayerCall | Draw | FunctionCall) and needs_statement(c)
-            for c in codes_in(code)
-        ):
+        if any(isinstance(c, LayerCall | Draw | FunctionCall) and needs_statement(c) for c in codes_in(code)):
             return self.hoisted_choice(code)
         then, orelse = self.code(code.then), self.code(code.orelse)
         return f"({then}) if ({self.text(code.condition)}) else ({orelse})"
@@ -272,9 +260,7 @@ class Expressions:
 
     # ------------------------------------------------------------ calls
 
-    def arguments(
-        self, unit: Unit | None, code: FunctionCall | LayerCall, method: str
-    ) -> list[str]:
+    def arguments(self, unit: Unit | None, code: FunctionCall | LayerCall, method: str) -> list[str]:
         """Tensors in order, by name behind an absent one; then what is compile-time."""
         given: list[str] = []
         skipped = False
@@ -299,9 +285,7 @@ class Expressions:
 
     def function(self, code: FunctionCall) -> str:
         if code.native:
-            arguments = {
-                name: self.code(value) for name, value in code.args.items() if value is not None
-            }
+            arguments = {name: self.code(value) for name, value in code.args.items() if value is not None}
             if code.training:
                 arguments["training"] = "training"
             if code.random:
@@ -371,9 +355,7 @@ class Expressions:
         if self.leaving and isinstance(code, LayerCall):
             first = next(iter(code.args.values()))
             if isinstance(first, Variable) and first.field is None:
-                outside = sum(reads(each, first.name) for each in self.whole) - reads(
-                    code, first.name
-                )
+                outside = sum(reads(each, first.name) for each in self.whole) - reads(code, first.name)
                 if not outside and first.name not in self.optional:
                     return self.name(first.name)
         return self.fresh(label)

@@ -77,18 +77,12 @@ class Construct:
                 case MakeConditional(body=body, orelse=orelse):
                     both = names_in(body) & names_in(orelse)
                     self.add_fields(body, found, depth == 0 and not names_in(body) <= both, depth)
-                    self.add_fields(
-                        orelse, found, depth == 0 and not names_in(orelse) <= both, depth
-                    )
+                    self.add_fields(orelse, found, depth == 0 and not names_in(orelse) <= both, depth)
 
-    def add_field(
-        self, found: dict[str, str], name: str, kind: str, optional: bool, depth: int
-    ) -> None:
+    def add_field(self, found: dict[str, str], name: str, kind: str, optional: bool, depth: int) -> None:
         kinds = found[name].split(" | ") if name in found and not depth else []
         if depth:
-            inner = (
-                found.get(name, "").removeprefix("tuple[" * depth).removesuffix(", ..." + "]" * 0)
-            )
+            inner = found.get(name, "").removeprefix("tuple[" * depth).removesuffix(", ..." + "]" * 0)
             inner = inner.split(", ...")[0]
             kinds = inner.split(" | ") if inner else []
         kinds = [*kinds, *([kind] if kind not in kinds else [])]
@@ -186,18 +180,14 @@ class Construct:
             self.file.helpers.add("fan_in_uniform")
             self.file.imports.add("math")
         arguments = {name: self.text(expr) for name, expr in item.init.args.items()}
-        return initial_text(
-            item.init.name, arguments, key, [self.text(size) for size in item.shape]
-        )
+        return initial_text(item.init.name, arguments, key, [self.text(size) for size in item.shape])
 
     def layer(self, item: MakeLayer, key: str) -> str:
         unit = self.file.units[item.unit]
         inner = Construct(self.file, unit, self.state)
         given = [key] if inner.needs_key() else []
         for argument in inner.arguments():
-            given.append(
-                f"{argument_name(argument.name)}={self.text(item.arguments[argument.name])}"
-            )
+            given.append(f"{argument_name(argument.name)}={self.text(item.arguments[argument.name])}")
         return f"{inner.function}({', '.join(given)})"
 
     def rounds(self, item: MakeLoop, name: str, key: str) -> str:

@@ -46,9 +46,7 @@ def draw_text(name: str, arguments: Texts, key: str, shape: str, dtype: str | No
             return call("jax.random.randint", key, shape, low, high)
         case "truncated_normal":
             mean, std = pick(arguments, ("mean", "0.0"), ("std", "1.0"))
-            return scaled(
-                call("jax.random.truncated_normal", key, "-2.0", "2.0", shape, *typed), mean, std
-            )
+            return scaled(call("jax.random.truncated_normal", key, "-2.0", "2.0", shape, *typed), mean, std)
         case "exponential":
             (rate,) = pick(arguments, ("rate", "1.0"))
             drawn = call("jax.random.exponential", key, shape, *typed)

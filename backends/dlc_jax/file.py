@@ -81,9 +81,7 @@ class File:
             for method in unit.methods:
                 if self.lacks_dtype(unit, method):
                     self.dtype_needed.add((unit.name, method.name))
-                if method.random and draws_in_evaluation(
-                    method.body, frozenset(self.evaluation_draws)
-                ):
+                if method.random and draws_in_evaluation(method.body, frozenset(self.evaluation_draws)):
                     self.evaluation_draws.add(unit.name)
 
     def local_names(self) -> frozenset[str]:
@@ -114,9 +112,7 @@ class File:
     # ------------------------------------------------------------ dtypes
 
     def lacks_dtype(self, unit: Unit, method: MethodPlan) -> bool:
-        if method.constant or any(
-            is_float_input(each.type) and not each.optional for each in method.inputs
-        ):
+        if method.constant or any(is_float_input(each.type) and not each.optional for each in method.inputs):
             return False
         if unit.kind != "fn" and self.first_weight(unit) is not None:
             return False
@@ -131,8 +127,7 @@ class File:
                 isinstance(code, FunctionCall)
                 and not code.constant
                 and (
-                    (code.name, code.name) in self.dtype_needed
-                    or (code.name, "forward") in self.dtype_needed
+                    (code.name, code.name) in self.dtype_needed or (code.name, "forward") in self.dtype_needed
                 )
             )
             for code in all_codes(method.body)

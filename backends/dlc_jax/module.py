@@ -123,9 +123,7 @@ class Module:
             yield "*"
             yield from named
 
-    def named_parameters(
-        self, unit: Unit, method: MethodPlan, body: Body, is_model: bool
-    ) -> Iterator[str]:
+    def named_parameters(self, unit: Unit, method: MethodPlan, body: Body, is_model: bool) -> Iterator[str]:
         if is_model:
             if self.plan.config:
                 yield "config: Config = Config()"
@@ -161,9 +159,7 @@ class Module:
         params, state = (Construct(self.file, self.model, kind) for kind in (False, True))
         if not self.model.stateful:
             writer.blank(2)
-            with writer.definition(
-                "init", ["key: Array", *filter(None, [self.config])], self.model.name
-            ):
+            with writer.definition("init", ["key: Array", *filter(None, [self.config])], self.model.name):
                 params.write_body(writer, "Return fresh parameters.")
             return
         params.write_function(writer)
@@ -190,9 +186,7 @@ class Module:
             writer.statement("tensors = load_file(path)")
             writer.blank()
             with writer.definition("read", ["name: tuple", "_: jax.ShapeDtypeStruct"], "Array"):
-                writer.statement(
-                    'return jnp.asarray(tensors[keystr(name, simple=True, separator=".")])'
-                )
+                writer.statement('return jnp.asarray(tensors[keystr(name, simple=True, separator=".")])')
             writer.blank()
             left = "params, state" if self.model.stateful else "params"
             writer.statement(f"{left} = jax.eval_shape(lambda: init({', '.join(given)}))")
@@ -209,9 +203,7 @@ def unread_sizes(method: MethodPlan, text: str) -> frozenset[str]:
         for name in statement.names
         if name is not None
     ]
-    return frozenset(
-        name for name in sizes if len(re.findall(rf"\b{name}\b", text)) <= sizes.count(name)
-    )
+    return frozenset(name for name in sizes if len(re.findall(rf"\b{name}\b", text)) <= sizes.count(name))
 
 
 def annotation(argument: TensorArgument, method: MethodPlan) -> str:
@@ -221,9 +213,7 @@ def annotation(argument: TensorArgument, method: MethodPlan) -> str:
 
 def summary(method: MethodPlan) -> str:
     """What a public function returns, with shapes."""
-    outputs = ", ".join(
-        f"{name or 'the result'} [{', '.join(shape)}]" for name, _, shape in method.outputs
-    )
+    outputs = ", ".join(f"{name or 'the result'} [{', '.join(shape)}]" for name, _, shape in method.outputs)
     inputs = ", ".join(f"{each.name} [{', '.join(each.shape)}]" for each in method.inputs)
     line = f"Return {outputs} of {inputs}." if inputs else f"Return {outputs}."
     return line if len(line) <= 78 else f"Return {outputs}."

@@ -17,9 +17,7 @@ Arguments = Mapping[str, str]
 NativeLowering = Callable[[Arguments, FunctionCall, Surroundings], str]
 
 
-def static(
-    at: FunctionCall, surroundings: Surroundings, name: str, default: object = None
-) -> str | None:
+def static(at: FunctionCall, surroundings: Surroundings, name: str, default: object = None) -> str | None:
     """A compile-time argument, None where it is literally the default that JAX has too."""
     expr = at.statics.get(name)
     if expr is None or (isinstance(expr, Const) and expr.value == default):

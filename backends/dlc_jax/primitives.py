@@ -122,9 +122,7 @@ def arange(at: Application) -> str:
 
 def linspace(at: Application) -> str:
     dtype = None if at.xp == "np" else at.dtype("float")
-    return call(
-        f"{at.xp}.linspace", at.text("start"), at.text("stop"), at.text("count"), dtype=dtype
-    )
+    return call(f"{at.xp}.linspace", at.text("start"), at.text("stop"), at.text("count"), dtype=dtype)
 
 
 def full(at: Application) -> str:
@@ -165,10 +163,7 @@ PRIMITIVES: Mapping[str, Lowering] = {
             "expm1",
         )
     },
-    **{
-        name: function(f"jnp.{name}")
-        for name in ("maximum", "minimum", "where", "zeros_like", "ones_like")
-    },
+    **{name: function(f"jnp.{name}") for name in ("maximum", "minimum", "where", "zeros_like", "ones_like")},
     "rsqrt": rsqrt,
     "erf": function("jax.lax.erf"),
     "abs": absolute,

@@ -37,9 +37,7 @@ def spec_paths(tree: Any) -> dict[str, Any]:
 
 
 def cast_floats(tree: Any, dtype: str) -> Any:
-    return jax.tree.map(
-        lambda leaf: jnp.asarray(leaf, dtype) if is_float(leaf) else jnp.asarray(leaf), tree
-    )
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype) if is_float(leaf) else jnp.asarray(leaf), tree)
 
 
 # ---------------------------------------------------------------- random draws
@@ -130,9 +128,7 @@ def load(case: Case) -> Loaded:
         options["training"] = case.training
     if "key" in accepted:
         options["key"] = jax.random.key(0)
-    return Loaded(
-        function, cast_floats(params, case.dtype), cast_floats(state, case.dtype), inputs, options
-    )
+    return Loaded(function, cast_floats(params, case.dtype), cast_floats(state, case.dtype), inputs, options)
 
 
 def is_sequential(case: Case, loaded: Loaded) -> bool:
@@ -152,9 +148,7 @@ def run(case: Case) -> Outcome:
     loaded = load(case)
     floats = [i for i, value in enumerate(loaded.inputs) if value is not None and is_float(value)]
     names = list(case.inputs)
-    cotangents = [
-        None if value is None else jnp.asarray(value, case.dtype) for value in case.cotangents
-    ]
+    cotangents = [None if value is None else jnp.asarray(value, case.dtype) for value in case.cotangents]
 
     def forward(params: Any, given: Arrays, perturbations: Arrays | None, trace: Trace) -> Any:
         inputs = list(loaded.inputs)
@@ -193,9 +187,7 @@ def run(case: Case) -> Outcome:
     return Outcome(
         outputs=[np.asarray(output) for output in outputs],
         weight_gradients={path: np.asarray(leaf) for path, leaf in spec_paths(by_weight).items()},
-        input_gradients={
-            names[i]: np.asarray(leaf) for i, leaf in zip(floats, by_input, strict=True)
-        },
+        input_gradients={names[i]: np.asarray(leaf) for i, leaf in zip(floats, by_input, strict=True)},
         states={path: np.asarray(leaf) for path, leaf in spec_paths(state).items()},
         forward=list(zip(trace.sites, map(np.asarray, values), strict=True)),
         backward=[

@@ -71,9 +71,7 @@ def write_step(body: Body, loop: ScanLoop, step: str, names: tuple[list[str], li
         elif len(group) == 1:
             parameters.append(f"{group[0]}: {annotation(body, group[0])}")
         else:
-            parameters.append(
-                f"{name}: tuple[{', '.join(annotation(body, each) for each in group)}]"
-            )
+            parameters.append(f"{name}: tuple[{', '.join(annotation(body, each) for each in group)}]")
     returns = f"tuple[{joined_type(body, carried)}, {joined_type(body, loop.emitted)}]"
     body.writer.blank()
     with body.writer.definition(step, parameters, returns):

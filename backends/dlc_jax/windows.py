@@ -71,10 +71,7 @@ def conv_transpose(at: Application) -> str:
     if not is_plain(at, *names):
         return transpose_written_out(at)
     given = {"stride": 1, "padding": 0, "output_padding": 0}
-    options = {
-        name: None if at.is_fixed(name, default) else at.text(name)
-        for name, default in given.items()
-    }
+    options = {name: None if at.is_fixed(name, default) else at.text(name) for name, default in given.items()}
     return call(at.helper("conv_transpose"), at[0], at[1], **options)
 
 
@@ -83,8 +80,7 @@ def transpose_written_out(at: Application) -> str:
     weight = at.operands[1].type
     assert weight is not None
     stride, padding, extra = (
-        at.value(name, default)
-        for name, default in (("stride", 1), ("padding", 0), ("output_padding", 0))
+        at.value(name, default) for name, default in (("stride", 1), ("padding", 0), ("output_padding", 0))
     )
 
     def both(value: object) -> tuple[object, object]:

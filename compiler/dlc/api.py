@@ -16,7 +16,7 @@ from dlc.elaborate import program as programs
 from dlc.elaborate.failure import Failed
 from dlc.elaborate.frame import Session
 from dlc.elaborate.resolve import resolve
-from dlc.modules import Loader, LoadedModule
+from dlc.modules import LoadedModule, Loader
 from dlc.values import BlockValue
 from dlc_grammar import syntax
 from dlc_grammar.diagnostics import Diagnostic, DiagnosticError
@@ -165,7 +165,11 @@ def _module(loader: Loader, loaded: LoadedModule | None) -> tuple[Module | None,
     module = Module(loader, loaded)
     session = Session(loader)
     for item in loaded.tree.items:
-        if not isinstance(item, syntax.Block) or item.kind != "net" or item.name.id not in loaded.declarations:
+        if (
+            not isinstance(item, syntax.Block)
+            or item.kind != "net"
+            or item.name.id not in loaded.declarations
+        ):
             continue
         block = BlockValue(item, loaded, label=item.name.id)
         module.nets[item.name.id] = Net(module, block)

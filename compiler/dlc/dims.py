@@ -659,9 +659,7 @@ def _shell(limits: list[int], k: int) -> Iterator[tuple[int, ...]]:
             yield from itertools.product(*before, (k,), *after)
 
 
-def _search(
-    terms: _Terms, limits: Mapping[str, int], budget: int
-) -> tuple[dict[str, int] | None, bool]:
+def _search(terms: _Terms, limits: Mapping[str, int], budget: int) -> tuple[dict[str, int] | None, bool]:
     """The smallest point of the box where `terms` is not zero, and whether all were tried."""
     names = list(limits)
     bounds = list(limits.values())
@@ -670,14 +668,14 @@ def _search(
     for k in range(1, max(bounds) + 1):
         for point in _shell(bounds, k):
             if left == 0:
-                return (dict(zip(names, found)) if found else None), False
+                return (dict(zip(names, found, strict=False)) if found else None), False
             left -= 1
             if found and sum(point) >= sum(found):
                 continue
-            if _value(terms, dict(zip(names, point))):
+            if _value(terms, dict(zip(names, point, strict=False))):
                 found = point
         if found:
-            return dict(zip(names, found)), False
+            return dict(zip(names, found, strict=False)), False
     return None, True
 
 
@@ -701,13 +699,13 @@ def _spanning(monos: list[_Mono], limits: dict[str, int]) -> list[tuple[dict[str
     rows: list[tuple[int, list[int]]] = []  # echelon form over the rationals, kept in integers
     out: list[tuple[dict[str, int], list[int]]] = []
     for point in itertools.product(*(range(1, n + 1) for n in limits.values())):
-        values = dict(zip(limits, point))
+        values = dict(zip(limits, point, strict=False))
         vector = [_value({mono: 1}, values) for mono in monos]
         rest = vector
         for pivot, row in rows:
             if rest[pivot]:
                 a, b = row[pivot], rest[pivot]
-                rest = [a * x - b * y for x, y in zip(rest, row)]
+                rest = [a * x - b * y for x, y in zip(rest, row, strict=False)]
         common = gcd(*rest)
         if common:
             rest = [x // common for x in rest]
@@ -735,14 +733,12 @@ def _split(terms: _Terms, limits: dict[str, int], budget: int) -> dict[str, int]
         for gen, exponent in mono:
             name = gen if isinstance(gen, str) else next(iter(variables(gen.num)))
             pieces[owner[name]].append((gen, exponent))
-        place = tuple(
-            part.setdefault(tuple(piece), len(part)) for part, piece in zip(parts, pieces)
-        )
+        place = tuple(part.setdefault(tuple(piece), len(part)) for part, piece in zip(parts, pieces, strict=False))
         table[place] = coef
     boxes = [{name: limits[name] for name in names} for names in groups]
     if sum(prod(box.values()) for box in boxes) > budget:
         return None
-    spans = [_spanning(list(part), box) for part, box in zip(parts, boxes)]
+    spans = [_spanning(list(part), box) for part, box in zip(parts, boxes, strict=False)]
     if prod(len(span) for span in spans) > budget:
         return None
 
@@ -819,11 +815,7 @@ def repair(a: Size, b: Size, variables: Iterable[str] | None = None) -> dict[str
     periods: dict[str, int] = {}
     _periods(d._terms, 1, periods)
     allowed = None if variables is None else set(variables)
-    names = [
-        name
-        for name in sorted(periods)
-        if periods[name] > 1 and (allowed is None or name in allowed)
-    ]
+    names = [name for name in sorted(periods) if periods[name] > 1 and (allowed is None or name in allowed)]
     for count in range(1, min(len(names), 4) + 1):
         for m in range(2, _MAX_FACTOR + 1):
             for chosen in itertools.combinations(names, count):

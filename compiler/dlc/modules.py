@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -329,4 +329,3 @@ _BROKEN = LoadedModule(None, Source("", ""), syntax.Module(Source("", ""), (), (
 def is_broken(module: LoadedModule) -> bool:
     """Whether an import of this name already failed, and was reported."""
     return module is _BROKEN
-

@@ -156,7 +156,9 @@ def binary(op: str, left: Expr, right: Expr, known: Callable[[Value], Value] = l
         if isinstance(b, str) and not isinstance(a, str):
             raise Wrong(f"`in` looks for a text in a text, not for {describe(a)}")
         return operation(op, (left, right), (a in b) == (op == "in"))
-    if op == "+" and ((isinstance(a, tuple) and isinstance(b, tuple)) or (isinstance(a, str) and isinstance(b, str))):
+    if op == "+" and (
+        (isinstance(a, tuple) and isinstance(b, tuple)) or (isinstance(a, str) and isinstance(b, str))
+    ):
         if len(a) + len(b) > MOST_ITEMS:
             raise Wrong("the result would have more than a million items", "use a shorter list")
         return operation(op, (left, right), a + b)
@@ -232,7 +234,9 @@ def negative(operand: Expr) -> Expr:
 def invert(operand: Expr) -> Expr:
     """`not operand`. Raises Wrong."""
     if not isinstance(operand.value, bool):
-        raise Wrong(f"`not` needs true or false, not {describe(operand.value)}", "compare it, for example: x == 0")
+        raise Wrong(
+            f"`not` needs true or false, not {describe(operand.value)}", "compare it, for example: x == 0"
+        )
     return operation("not", (operand,), not operand.value)
 
 
@@ -275,7 +279,12 @@ def show(value: Value) -> str:
         case str():
             return f'"{value}"'
         case tuple():
-            return "[" + ", ".join(show(item) for item in value[:20]) + (", ..." if len(value) > 20 else "") + "]"
+            return (
+                "["
+                + ", ".join(show(item) for item in value[:20])
+                + (", ..." if len(value) > 20 else "")
+                + "]"
+            )
         case _:
             return str(value)
 

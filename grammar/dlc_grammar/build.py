@@ -89,11 +89,7 @@ class Builder:
                 continue
             escape = body[position]
             position += 1
-            if (
-                escape == "u"
-                and len(digits := body[position : position + 4]) == 4
-                and _is_code_point(digits)
-            ):
+            if escape == "u" and len(digits := body[position : position + 4]) == 4 and _is_code_point(digits):
                 out.append(chr(int(digits, 16)))
                 position += 4
             elif escape in _ESCAPES:
@@ -125,10 +121,7 @@ _FOREIGN_LITERALS = {
 
 
 def _is_code_point(digits: str) -> bool:
-    return (
-        all(c in "0123456789abcdefABCDEF" for c in digits)
-        and not 0xD800 <= int(digits, 16) < 0xE000
-    )
+    return all(c in "0123456789abcdefABCDEF" for c in digits) and not 0xD800 <= int(digits, 16) < 0xE000
 
 
 Children = list[Any]

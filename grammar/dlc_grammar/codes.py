@@ -85,8 +85,7 @@ _ALL = (
     Explanation(
         "E0008",
         "a string is not closed",
-        "A string starts and ends with a double quote on one line. For a line break inside "
-        "write `\\n`.",
+        "A string starts and ends with a double quote on one line. For a line break inside write `\\n`.",
         'const a = "same\n',
         'const a = "same"\n',
     ),
@@ -108,8 +107,7 @@ _ALL = (
     Explanation(
         "E0011",
         "a number with too many digits",
-        "Compile-time integers are exact, of any size, but no size of a network needs hundreds "
-        "of digits.",
+        "Compile-time integers are exact, of any size, but no size of a network needs hundreds of digits.",
         "const a = " + "9" * 301 + "\n",
         "const a = 10 ** 300\n",
     ),
@@ -123,8 +121,7 @@ _ALL = (
     Explanation(
         "E0013",
         "a malformed number",
-        "Numbers are decimal. A float has digits on both sides of its point; `_` may separate "
-        "digits.",
+        "Numbers are decimal. A float has digits on both sides of its point; `_` may separate digits.",
         "const a = .5\n",
         "const a = 0.5\n",
     ),
@@ -145,8 +142,7 @@ _ALL = (
     Explanation(
         "E0016",
         "another language's operator",
-        "Logic is written in words, `and`, `or`, `not`; powers are `**`; equality is `==` and "
-        "`!=`.",
+        "Logic is written in words, `and`, `or`, `not`; powers are `**`; equality is `==` and `!=`.",
         "const a = true && false\n",
         "const a = true and false\n",
     ),
@@ -212,8 +208,7 @@ _ALL = (
     Explanation(
         "E0025",
         "the condition after the value",
-        "A value that depends on a condition is written `if c then a else b`, with the "
-        "condition first.",
+        "A value that depends on a condition is written `if c then a else b`, with the condition first.",
         _net("y = x if training else relu(x)\n  return y"),
         _net("y = if training then x else relu(x)\n  return y"),
     ),
@@ -292,8 +287,7 @@ _ALL = (
     Explanation(
         "E0035",
         "an incomplete `if` expression",
-        "As an expression, `if` needs both branches: `if c then a else b`. As a statement it "
-        "needs a body.",
+        "As an expression, `if` needs both branches: `if c then a else b`. As a statement it needs a body.",
         _net("y = if training then x\n  return y"),
         _net("y = if training then x else relu(x)\n  return y"),
     ),
@@ -366,8 +360,7 @@ _ALL = (
     Explanation(
         "E0045",
         "a pipe that needs parentheses",
-        "The pipe binds loosest. In a condition, a slice or the list of a `for` it stands in "
-        "parentheses.",
+        "The pipe binds loosest. In a condition, a slice or the list of a `for` it stands in parentheses.",
         _net("for y in x -> split(2) { x = y }\n  return x"),
         _net("for y in (x -> split(2)) { x = y }\n  return x"),
     ),

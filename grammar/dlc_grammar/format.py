@@ -81,9 +81,7 @@ def format_text(source: Source) -> tuple[str | None, tuple[Diagnostic, ...]]:
     text = _Printer().file(_Reader(source, tokens, module).file())
     if not _same_program(tokens, module, Source(source.name, text)):
         message = "the formatter would change this program; nothing was written"
-        return None, (
-            Diagnostic("E0901", message, help="this is a bug in dlc; please report the file"),
-        )
+        return None, (Diagnostic("E0901", message, help="this is a bug in dlc; please report the file"),)
     return text, ()
 
 
@@ -129,10 +127,7 @@ class _Reader:
     def own_comments(self, before: int) -> list[Span]:
         """Own-line comments that stand before an offset."""
         out = []
-        while (
-            self.next_comment < len(self.comments)
-            and self.comments[self.next_comment].start < before
-        ):
+        while self.next_comment < len(self.comments) and self.comments[self.next_comment].start < before:
             out.append(self.comments[self.next_comment])
             self.next_comment += 1
         return out
@@ -301,9 +296,7 @@ def _glued(parts: list[Part], i: int, leaf: Leaf, inside: str) -> bool:
         return True
     if previous.type == ":" and leaf.type != ":":
         return inside == "[" and not _is_label(parts, i - 1)
-    return (leaf.type == ":" and previous.type != ",") or (
-        leaf.type in ("(", "[") and _is_value(before)
-    )
+    return (leaf.type == ":" and previous.type != ",") or (leaf.type in ("(", "[") and _is_value(before))
 
 
 def _is_label(parts: list[Part], colon: int) -> bool:
@@ -410,9 +403,7 @@ class _Printer:
                 self.text += line.comment
             elif head:
                 self.text += (
-                    (_flat(line.parts[:-1]) or "").ljust(head)
-                    + " "
-                    + (_flat_part(line.parts[-1]) or "")
+                    (_flat(line.parts[:-1]) or "").ljust(head) + " " + (_flat_part(line.parts[-1]) or "")
                 )
                 self.comment = _last_leaf(line.parts[-1]).trailing
             else:
@@ -504,11 +495,7 @@ class _Printer:
             own = _flat(piece)
             used = len(self.text) + (not _first_leaf(piece[0]).glued)
             last = i == len(pieces) - 1
-            here = (
-                own is not None
-                and used + len(own) + (tail if last else 0) <= WIDTH
-                and not self.comment
-            )
+            here = own is not None and used + len(own) + (tail if last else 0) <= WIDTH and not self.comment
             # The second parameters and the result stay together where they can.
             if (
                 broken
@@ -583,17 +570,9 @@ class _Printer:
                 here = max(least, column - len(leaf.text) - 1) if outdent else column
                 room = tail if last else 0
                 stays = (
-                    outdent
-                    and last
-                    and len(self.text) - start <= _NEAR
-                    and isinstance(segment[-1], Group)
+                    outdent and last and len(self.text) - start <= _NEAR and isinstance(segment[-1], Group)
                 )
-                if (
-                    leaf.broken
-                    or self.comment
-                    or leaf.above
-                    or not (stays or self.fits(segment, room))
-                ):
+                if leaf.broken or self.comment or leaf.above or not (stays or self.fits(segment, room)):
                     self.break_before(leaf, here)
             self.parts(segment, column, tail if last else 0)
 
@@ -736,14 +715,10 @@ def _head_pads(lines: list[Line], indent: int) -> list[int]:
     i = 0
     while i < len(lines):
         kind, j = heads[i].split(" ")[0], i + 1
-        while (
-            j < len(lines) and kind and heads[j].split(" ")[0] == kind and not lines[j].blank_before
-        ):
+        while j < len(lines) and kind and heads[j].split(" ")[0] == kind and not lines[j].blank_before:
             j += 1
         width = max(map(len, heads[i:j]))
-        longest = max(
-            (len(_flat_part(line.parts[-1]) or "") for line in lines[i:j] if line.parts), default=0
-        )
+        longest = max((len(_flat_part(line.parts[-1]) or "") for line in lines[i:j] if line.parts), default=0)
         if j - i > 1 and indent + width + 1 + longest <= WIDTH:
             pads[i:j] = [width] * (j - i)
         i = j

@@ -295,9 +295,7 @@ class _Lexer:
             found = pattern.match(source, start)
             if found and '"' not in found[1]:
                 instead = f'"{found[1]}"'
-                self.report(
-                    code, message, start, found.end(), "", f"write {_short(instead)}", instead
-                )
+                self.report(code, message, start, found.end(), "", f"write {_short(instead)}", instead)
                 self.add("STRING", instead, start, found.end())
                 return found.end()
         if text in "\"'" or text in _CURLY_MARKS:

@@ -7,6 +7,7 @@ last says what could come here. No message ever shows the name of a terminal or 
 
 from __future__ import annotations
 
+import itertools
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
@@ -77,9 +78,7 @@ _FOREIGN_HEADS: dict[str, tuple[str, str]] = {
     "require": ("E0032", "put the `require` into the body of a `net`, `block` or `fn`"),
 }
 
-_FOREIGN_ITEMS = frozenset(
-    word for word, (code, _) in _FOREIGN_HEADS.items() if code in ("E0027", "E0049")
-)
+_FOREIGN_ITEMS = frozenset(word for word, (code, _) in _FOREIGN_HEADS.items() if code in ("E0027", "E0049"))
 
 # The reader's words for terminals; what is not here is shown as its own text.
 _WORDS = {
@@ -121,9 +120,7 @@ def is_item_head(tokens: Sequence[Token], index: int) -> bool:
     """Does a declaration or section start at this token, judged by its first few tokens?"""
     token = tokens[index]
     following = tokens[index + 1].type if index + 1 < len(tokens) else ""
-    if token.text in ITEM_KEYWORDS and (
-        following not in ("=", ",", "->", "(") or token.text == "expect"
-    ):
+    if token.text in ITEM_KEYWORDS and (following not in ("=", ",", "->", "(") or token.text == "expect"):
         return True
     if not token.text.isidentifier() or token.text in STATEMENT_KEYWORDS | {"else", "then", "in"}:
         return False
@@ -148,14 +145,12 @@ def check_brackets(
     starts = [
         i
         for i, t in enumerate(tokens)
-        if t.first
-        and (t.start == 0 or source.text[t.start - 1] == "\n")
-        and is_item_head(tokens, i)
+        if t.first and (t.start == 0 or source.text[t.start - 1] == "\n") and is_item_head(tokens, i)
     ]
     bounds = sorted({0, *starts, len(tokens)})
     regions: list[tuple[int, int]] = []
     found: list[Diagnostic] = []
-    for first, last in zip(bounds, bounds[1:], strict=False):
+    for first, last in itertools.pairwise(bounds):
         fault = _bracket_fault(source, tokens[first:last])
         low, high = tokens[first].start, tokens[last - 1].stop
         if fault is None:
@@ -179,14 +174,8 @@ def _bracket_fault(source: Source, tokens: Sequence[Token]) -> Diagnostic | None
                 return _stray(source, token)
             if stack[-1].type == opener:
                 opened = stack.pop()
-                if (
-                    token.first
-                    and opener == "{"
-                    and _indent(source, token) < _indent(source, opened)
-                ):
-                    suspect = (
-                        suspect or opened
-                    )  # this `}` looks like the end of something further out
+                if token.first and opener == "{" and _indent(source, token) < _indent(source, opened):
+                    suspect = suspect or opened  # this `}` looks like the end of something further out
             elif any(t.type == opener for t in stack):
                 return _unclosed(source, stack[-1])
             else:
@@ -285,9 +274,7 @@ class Stuck:
         self.head: Token | None = None  # the first token of the unfinished statement
         self.head_index = index
         if position < len(symbols):
-            self.head_index = bisect_left(
-                self.tokens, driver.starts[position], key=lambda t: t.start
-            )
+            self.head_index = bisect_left(self.tokens, driver.starts[position], key=lambda t: t.start)
             self.head = self.tokens[self.head_index]
 
     def _context(self, brace: int | None) -> Context:
@@ -378,12 +365,7 @@ def _half_number(p: Stuck) -> Diagnostic | None:
             at=span,
             edit=Edit(span, "0." + n.text),
         )
-    if (
-        p.previous
-        and p.previous.type == "."
-        and p.index > 1
-        and p.tokens[p.index - 2].type == "INT"
-    ):
+    if p.previous and p.previous.type == "." and p.index > 1 and p.tokens[p.index - 2].type == "INT":
         whole = p.tokens[p.index - 2]
         span = Span(p.source, whole.start, p.previous.stop)
         return p.say(
@@ -429,9 +411,7 @@ def _string_prefix(p: Stuck) -> Diagnostic | None:
         and before.text.lower() in ("f", "r", "b", "rf", "fr", "u")
     ):
         help_ = "remove the prefix; in the message of a `require`, `{name}` is filled in anyway"
-        return p.say(
-            "E0046", "strings have no prefix", help_, at=before, edit=p.replace(before, "")
-        )
+        return p.say("E0046", "strings have no prefix", help_, at=before, edit=p.replace(before, ""))
     return None
 
 
@@ -464,12 +444,7 @@ def _foreign_comment(p: Stuck) -> Diagnostic | None:
 
 def _foreign_head(p: Stuck) -> Diagnostic | None:
     head = p.head
-    if (
-        head is None
-        or head.text not in _FOREIGN_HEADS
-        or p.token.type == "="
-        or head.type != "NAME"
-    ):
+    if head is None or head.text not in _FOREIGN_HEADS or p.token.type == "=" or head.type != "NAME":
         return None
     if head.text == "require" and p.context == "body":
         return None
@@ -477,19 +452,13 @@ def _foreign_head(p: Stuck) -> Diagnostic | None:
     if head.text == "require":
         return p.say(code, "`require` is a statement; it needs a body around it", help_, at=head)
     edit = p.replace(head, "else if") if code == "E0034" else None
-    what = (
-        "imports are written `from ... import ...`"
-        if code == "E0049"
-        else f"there is no `{head.text}`"
-    )
+    what = "imports are written `from ... import ...`" if code == "E0049" else f"there is no `{head.text}`"
     return p.say(code, what, help_, at=head, edit=edit)
 
 
 def _import_all(p: Stuck) -> Diagnostic | None:
     if p.token.type == "*" and p.previous and p.previous.type == "import":
-        return p.say(
-            "E0049", "names are imported one by one", "write `from module import Name, Other`"
-        )
+        return p.say("E0049", "names are imported one by one", "write `from module import Name, Other`")
     return None
 
 
@@ -513,9 +482,7 @@ def _reserved(p: Stuck) -> Diagnostic | None:
     names_only = p.head is not None and p.accepts("NAME") and not p.accepts("INT", "{", "=")
     if t.type in KEYWORDS and t.type == t.text and names_only and before and before.type != ".":
         if t.type == "in":
-            return p.say(
-                "E0037", "a name is missing before `in`", "write `for name in list { ... }`"
-            )
+            return p.say("E0037", "a name is missing before `in`", "write `for name in list { ... }`")
         return p.say("E0038", f"`{t.text}` is a reserved word", help_, label="expected a name")
     return None
 
@@ -543,9 +510,7 @@ def _equals(p: Stuck) -> Diagnostic | None:
             edit=p.replace(p.token, "=="),
         )
     if head.type in ("fn", "block", "net") and p.same_level:
-        return p.say(
-            "E0024", "a body is written in `{ }`", "write `{ return ... }`", label="expected `{`"
-        )
+        return p.say("E0024", "a body is written in `{ }`", "write `{ return ... }`", label="expected `{`")
     if p.context == "file" and not p.after_head and head.type == "NAME":
         return p.say(
             "E0032",
@@ -588,9 +553,7 @@ def _colon(p: Stuck) -> Diagnostic | None:
             label="expected `{`",
         )
     if p.accepts("then"):
-        return p.say(
-            "E0035", "an `if` inside an expression needs `then`", "write `if c then a else b`"
-        )
+        return p.say("E0035", "an `if` inside an expression needs `then`", "write `if c then a else b`")
     if p.after_head and head.type == "NAME" and p.context == "body":
         return p.say(
             "E0036",
@@ -657,9 +620,9 @@ def _conditional(p: Stuck) -> Diagnostic | None:
     help_ = "write `if c then a else b`"
     if t.type == "?":
         return p.say("E0025", "there is no `? :`", help_)
-    if (
-        t.type == "if" and p.previous and p.previous.type in _VALUE_ENDS and p.context != "file"
-    ) or (t.type == "if" and p.inside in ("(", "[") and p.accepts(",")):
+    if (t.type == "if" and p.previous and p.previous.type in _VALUE_ENDS and p.context != "file") or (
+        t.type == "if" and p.inside in ("(", "[") and p.accepts(",")
+    ):
         return p.say("E0025", "the condition comes first", help_)
     if t.type == "else" and "if" in symbols and not p.accepts("then"):
         place = len(symbols) - 1 - symbols[::-1].index("if")
@@ -675,9 +638,7 @@ def _conditional(p: Stuck) -> Diagnostic | None:
                 label="not after the value",
             )
     if p.accepts("then") and "if" in symbols:
-        return p.say(
-            "E0035", "an `if` inside an expression needs `then`", help_, label="expected `then`"
-        )
+        return p.say("E0035", "an `if` inside an expression needs `then`", help_, label="expected `then`")
     if "then" in symbols and p.accepts("else") and not p.accepts("{"):
         return p.say(
             "E0035",
@@ -687,9 +648,7 @@ def _conditional(p: Stuck) -> Diagnostic | None:
             at=p.token if t.type != "$END" else p.previous,
         )
     if t.type == "else":
-        return p.say(
-            "E0034", "this `else` belongs to no `if`", "write it right after the `}` of an `if`"
-        )
+        return p.say("E0034", "this `else` belongs to no `if`", "write it right after the `}` of an `if`")
     return None
 
 
@@ -722,13 +681,7 @@ def _pipe(p: Stuck) -> Diagnostic | None:
 
 def _missing_arrow(p: Stuck) -> Diagnostic | None:
     t, head, before = p.token, p.head, p.before_head
-    if (
-        t.type == "NAME"
-        and p.accepts("->")
-        and p.accepts("{")
-        and p.previous
-        and p.previous.type == ")"
-    ):
+    if t.type == "NAME" and p.accepts("->") and p.accepts("{") and p.previous and p.previous.type == ")":
         return p.say(
             "E0028",
             f"is `->` missing before `{t.text}`?",
@@ -850,12 +803,7 @@ def _setting_later(p: Stuck) -> Diagnostic | None:
 
 def _variable(p: Stuck) -> Diagnostic | None:
     head = p.head
-    if (
-        head is None
-        or head.type not in ("param", "state", "sample")
-        or not p.same_level
-        or p.accepts("INT")
-    ):
+    if head is None or head.type not in ("param", "state", "sample") or not p.same_level or p.accepts("INT"):
         return None
     return p.say(
         "E0042",
@@ -872,9 +820,7 @@ def _separator(p: Stuck) -> Diagnostic | None:
     rest = p.tokens[p.index + 1 : p.index + 3]
     if not rest or rest[0].type == "}" or rest[0].type in KEYWORDS or rest[-1].type == "=":
         what = "statements" if p.context == "body" else "settings"
-        return p.say(
-            "E0014", f"{what} need no separator", "remove the `,`", edit=p.replace(p.token, "")
-        )
+        return p.say("E0014", f"{what} need no separator", "remove the `,`", edit=p.replace(p.token, ""))
     return None
 
 
@@ -985,9 +931,7 @@ def _expected(p: Stuck) -> str:
     if not 0 < len(words) <= 4:
         what = {"file": "item", "body": "statement"}.get(p.context, "setting")
         if p.accepts("+"):
-            closer = (
-                f" or `{_CLOSER[p.inside]}`" if p.inside in ("(", "[") else f", or the next {what}"
-            )
+            closer = f" or `{_CLOSER[p.inside]}`" if p.inside in ("(", "[") else f", or the next {what}"
             return "an operator" + closer
         if p.accepts("return", "net"):
             return f"the next {what}"

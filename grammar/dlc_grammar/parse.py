@@ -207,9 +207,7 @@ class Driver:
             return token.type
         # The lookahead of LALR states is merged: `from` may reduce here and yet not be acceptable.
         action = self.tables.actions[self.states[-1]].get(token.type)
-        if action is not None and (
-            action >= 0 or self.accepts(token.type) or not self.accepts("NAME")
-        ):
+        if action is not None and (action >= 0 or self.accepts(token.type) or not self.accepts("NAME")):
             return token.type
         if token.text in _HARD:
             previous = self.tokens[index - 1].type if index else ""
@@ -297,9 +295,7 @@ class Driver:
 
     def accepted(self) -> list[str]:
         """All terminals that the parser would take now."""
-        return sorted(
-            t for t in self.tables.actions[self.states[-1]] if t != "$END" and self.accepts(t)
-        )
+        return sorted(t for t in self.tables.actions[self.states[-1]] if t != "$END" and self.accepts(t))
 
     def brace_state(self, position: int) -> dict[str, int]:
         """The actions right after the symbol at `position` of the stack."""
@@ -352,9 +348,7 @@ def parse_tokens(
     return syntax.Module(source, tuple(items), comments, module_doc), lexed.tokens, diagnostics
 
 
-def _parse_region(
-    driver: Driver, first: int, last: int, found: list[Diagnostic]
-) -> list[syntax.Item]:
+def _parse_region(driver: Driver, first: int, last: int, found: list[Diagnostic]) -> list[syntax.Item]:
     """All items between two tokens; after an error, from the next item head on."""
     items: list[syntax.Item] = []
     while first <= last:
@@ -385,9 +379,7 @@ def parse_expression(
     return value, diagnostics
 
 
-def parse_setting(
-    text: str, name: str = "--set"
-) -> tuple[syntax.Setting | None, tuple[Diagnostic, ...]]:
+def parse_setting(text: str, name: str = "--set") -> tuple[syntax.Setting | None, tuple[Diagnostic, ...]]:
     """The tree of `key = value` as one command-line argument."""
     value, diagnostics = _parse_fragment(Source(name, text), "setting")
     return value, diagnostics
@@ -407,9 +399,7 @@ def _parse_fragment(source: Source, start: str) -> tuple[Any, tuple[Diagnostic, 
         try:
             value = driver.run(0, len(lexed.tokens))
         except SyntaxFailure as failure:
-            found.append(
-                failure.diagnostic or messages.explain(driver, failure.index, len(lexed.tokens))
-            )
+            found.append(failure.diagnostic or messages.explain(driver, failure.index, len(lexed.tokens)))
     diagnostics = _ordered([*lexed.diagnostics, *found, *builder.diagnostics])
     return (None if diagnostics else value), diagnostics
 

@@ -11,6 +11,9 @@ import time
 
 import pydantic
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
 from dlc.dims import (
     Dim,
     DimError,
@@ -30,8 +33,6 @@ from dlc.dims import (
     variable,
     variables,
 )
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
 
 H, W, B, T = (variable(name) for name in "HWBT")
 NAMES = ("B", "H", "W")
@@ -344,7 +345,7 @@ def test_parse_follows_python() -> None:
 
 
 def test_equality_and_hash() -> None:
-    assert H == variable("H") and hash(H) == hash(variable("H"))
+    assert variable("H") == H and hash(H) == hash(variable("H"))
     assert H != W and H != 1 and (H == 1) is False
     assert {H * 2 + W: "x"}[W + H + H] == "x"
 

@@ -61,13 +61,9 @@ def caret_line(diagnostic: Diagnostic) -> str:
 
 def test_spans_of_all_kinds() -> None:
     assert caret_line(at("x = 3", "x = 3")) == "^^^^^"
-    assert (
-        caret_line(at("ab = (1,\n  2)", "(1,\n  2)")) == "     ^^^"
-    )  # to the end of the first line
+    assert caret_line(at("ab = (1,\n  2)", "(1,\n  2)")) == "     ^^^"  # to the end of the first line
     assert caret_line(at("\tx = 3", "x")) == "    ^"
-    assert (
-        caret_line(at('a = "界界" + b', "b")) == " " * 13 + "^"
-    )  # wide characters take two columns
+    assert caret_line(at('a = "界界" + b', "b")) == " " * 13 + "^"  # wide characters take two columns
     source = Source("a.dl", "x =")
     assert caret_line(Diagnostic("E0041", "m", Span(source, 3, 3))) == "   ^"
     assert caret_line(Diagnostic("E0041", "m", Span(Source("a.dl", ""), 0, 0))) == "^"
@@ -104,8 +100,7 @@ def test_one_liners() -> None:
     found = at("x = 3", "3", help="50%\nmore")
     assert render_concise(found) == "unet.dl:1:5: error[E0301]: size `H`"
     assert render_github(found) == (
-        "::error file=unet.dl,line=1,endLine=1,col=5,endColumn=6,title=E0301::"
-        "size `H`%0Ahelp: 50%25%0Amore"
+        "::error file=unet.dl,line=1,endLine=1,col=5,endColumn=6,title=E0301::size `H`%0Ahelp: 50%25%0Amore"
     )
 
 

@@ -61,12 +61,8 @@ def test_corpus_with_a_comment_before_every_token(program: Source, structure: An
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_any_layout(data: st.DataObject, structure: Any) -> None:
-    path = data.draw(
-        st.sampled_from(sorted((Path(__file__).parent.parent / "corpus").rglob("*.dl")))
-    )
-    gaps = st.sampled_from(
-        [" ", " ", " ", " ", "  ", "\n", "\n\n\n", " # c\n", "\n# own\n", "\n\n## doc\n"]
-    )
+    path = data.draw(st.sampled_from(sorted((Path(__file__).parent.parent / "corpus").rglob("*.dl"))))
+    gaps = st.sampled_from([" ", " ", " ", " ", "  ", "\n", "\n\n\n", " # c\n", "\n# own\n", "\n\n## doc\n"])
     tokens = tokenize(Source(path.name, path.read_text(encoding="utf-8"))).tokens[
         : data.draw(st.integers(1, 10_000))
     ]

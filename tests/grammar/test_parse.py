@@ -39,11 +39,7 @@ def test_the_grammar_has_no_conflicts() -> None:
 def test_every_rule_has_a_reduction() -> None:
     from dlc_grammar.build import REDUCTIONS
 
-    made = {
-        r.name
-        for r in parse_module.load_tables().rules
-        if not r.name.startswith("_") and not r.inline
-    }
+    made = {r.name for r in parse_module.load_tables().rules if not r.name.startswith("_") and not r.inline}
     assert made <= set(REDUCTIONS)
 
 
@@ -64,8 +60,7 @@ def test_tokens_agree_with_lark(program: Source) -> None:
         keep_all_tokens=True,
     )
     theirs = [
-        (t.start_pos, t.end_pos)
-        for t in lark.parse(program.text).scan_values(lambda v: isinstance(v, Token))
+        (t.start_pos, t.end_pos) for t in lark.parse(program.text).scan_values(lambda v: isinstance(v, Token))
     ]
     assert [(t.start, t.stop) for t in tokenize(program).tokens] == theirs
 
@@ -242,9 +237,7 @@ def test_damaged_programs(data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(text)))
     stop = data.draw(st.integers(start, min(len(text), start + 30)))
     check(
-        text[:start]
-        + data.draw(st.sampled_from(["", "(", "}", '"', "->", "if", "= =", ","]))
-        + text[stop:]
+        text[:start] + data.draw(st.sampled_from(["", "(", "}", '"', "->", "if", "= =", ","])) + text[stop:]
     )
 
 

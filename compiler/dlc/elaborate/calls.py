@@ -166,7 +166,7 @@ def _types(site: shapes.Application) -> list[TensorType]:
     except (statics.Symbolic, statics.Undecided):
         raise site.fail("E0224", "this depends on a size that is only known when the model runs", "here",
                         help="give the size a number") from None  # fmt: skip
-    except (ValueError, OverflowError, TypeError, KeyError, AttributeError):
+    except (ValueError, OverflowError, TypeError, LookupError, AttributeError):
         raise site.fail("E0211", f"`{site.shown}` cannot take these arguments", "in this call",
                         help="compare them with its signature") from None  # fmt: skip
 

@@ -379,7 +379,7 @@ def run_static_function(frame: Frame, function: FunctionValue, given: Arguments,
     result = inner.result[0]
     if declaration.result is not None and not signatures.fits(declaration.result, result):
         raise fail("E0230", f"{what} declares {signatures.show_type(declaration.result)}", node.span,
-                   f"it returned {values.describe(result)}")  # fmt: skip
+                   f"it returned {values.describe(result)}", help="make the body and the type after `->` agree")  # fmt: skip
     return result
 
 
@@ -447,6 +447,9 @@ def find_method(block: BlockValue, method: str, span: Span) -> syntax.Function |
             "E0225", f"`{block.label}` has no method `{method}`", span, "not found",
             help=suggest(method, methods) or f"its methods are {', '.join(methods) or 'none'}",
         )  # fmt: skip
+    if methods[method].body is None:
+        raise fail("E0116", f"function `{method}` has no body", methods[method].span,
+                   "only the standard library declares primitives", help="add a body: `{ return ... }`")  # fmt: skip
     return methods[method]
 
 

@@ -348,6 +348,9 @@ def _static_binary(frame: Frame, node: syntax.Binary, left: Expr, right: Expr) -
         code = "E0106" if "million" in str(wrong) else "E0223"
         raise fail(code, str(wrong), node.span, _computed(node.op, left, right), help=wrong.help) from None
     except statics.Undecided:
+        settled = None if frame.requiring else frame.session.settled(node.op, left.value, right.value)
+        if settled is not None:
+            return statics.operation(node.op, (left, right), settled)
         raise fail(
             "E0224", f"`{node.span.text}` depends on a size that is only known when the model runs", node.span,
             f"{left.value} {node.op} {right.value} holds for some sizes only",

@@ -59,6 +59,8 @@ class Session:
         self.calls: list[tuple[str, Span]] = []
         self.rounds = 0
         self.facts: dict[str, int] = {}
+        self.bounds: list[Dim] = []
+        """Sizes that `require` established to be 0 or more."""
         self.requirements: list[ir.Requirement] = []
         self.checks: list[tuple[Expr, Expr, Span]] = []
         self.reported: set[tuple[str, int, int]] = set()
@@ -70,6 +72,19 @@ class Session:
         if isinstance(size, Dim) and self.facts:
             return dims.substitute(size, {v: m * dims.variable(v) for v, m in self.facts.items()})
         return size
+
+    def settled(self, op: str, left: int | Dim, right: int | Dim) -> bool | None:
+        """Whether an order of sizes follows from a bound; None if none decides it."""
+        if op not in ("<", "<=", ">", ">="):
+            return None
+        high, low = (left, right) if op[0] == ">" else (right, left)
+        slack = high - low - (1 if len(op) == 1 else 0)
+        for bound in self.bounds:
+            if dims.compare(">=", slack, bound):
+                return True
+            if dims.compare(">=", -slack - 1, bound):
+                return False
+        return None
 
     def origin(self, node: syntax.Node, tag: str = "") -> int:
         """A number that identifies a syntax node (and a role of it) in all elaborations."""
@@ -209,6 +224,8 @@ class Frame:
     gone: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Names of a loop or scan that is over, with why they are unknown and what to do."""
     in_scan: bool = False
+    requiring: bool = False
+    """Inside a `require`: what earlier ones established does not make it superfluous."""
 
     def constant_tensors(self, declaration: syntax.Function) -> bool:
         """Whether an all-number call of this function still makes a tensor (`full`, `arange`)."""

@@ -42,8 +42,23 @@ def resolve(loader: Loader, module: LoadedModule) -> list[Diagnostic]:
     found.extend(_cycles(module))
     for declaration in module.declarations.values():
         found.extend(_parameters(declaration))
+        found.extend(_alias(loader, module, declaration))
     found.extend(_sections(module))
     return found
+
+
+def _alias(loader: Loader, module: LoadedModule, declaration: Declaration) -> Iterator[Diagnostic]:
+    """`block Act = relu`, also where nothing uses it. The elaborator says the same."""
+    value = declaration.value if isinstance(declaration, syntax.Alias) else None
+    name = value.function if isinstance(value, syntax.Call) else value
+    if value is None or not isinstance(name, syntax.Name):
+        return
+    target = module.find(name.id) or (loader.prelude.find(name.id) if loader.prelude else None)
+    if target is not None and isinstance(target[1], syntax.Function):
+        yield Diagnostic(
+            "E0236", f"`{declaration.name.id}` is not a block", value.span, f"this is the function `{name.id}`", (),
+            "write for example: block Norm = GroupNorm(32)",
+        )  # fmt: skip
 
 
 def _parameters(declaration: Declaration) -> Iterator[Diagnostic]:

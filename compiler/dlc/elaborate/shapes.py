@@ -311,6 +311,8 @@ def along_axis(site: Application) -> list[TensorType]:
 
 def top_k(site: Application) -> list[TensorType]:
     type_ = site.type()
+    if type_.rank < 1:
+        raise site.fail("E0302", f"top_k of {type_}", "this has no axis", "give it a tensor of one axis or more")
     count, size = site.attrs["k"], type_.shape[-1]
     if isinstance(size.value, int) and isinstance(count.value, int) and not 1 <= count.value <= size.value:
         raise site.fail("E0305", f"top_k of {count.value} among {size.value}", "there are not so many",

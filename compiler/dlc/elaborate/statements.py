@@ -656,6 +656,7 @@ def _conjuncts(node: syntax.Expr) -> list[syntax.Expr]:
 
 def _require_one(frame: Frame, node: syntax.Require, condition: syntax.Expr) -> None:
     session = frame.session
+    frame.requiring = True
     try:
         decided: bool | None = bool(_decision(frame, condition).value)
         expr: Expr | None = None
@@ -665,6 +666,8 @@ def _require_one(frame: Frame, node: syntax.Require, condition: syntax.Expr) -> 
         decided, expr = None, _undecided(frame, condition)
         if expr is None:
             raise
+    finally:
+        frame.requiring = False
     message = format_message(frame, node)
     if decided is False:
         values_ = _shown_values(frame, condition)
@@ -705,7 +708,8 @@ def _undecided(frame: Frame, condition: syntax.Expr) -> Expr | None:
 
 
 def _learn_fact(frame: Frame, condition: syntax.Expr) -> None:
-    """`H % 8 == 0` makes H a multiple of 8 from here on."""
+    """`H % 8 == 0` makes H a multiple of 8 from here on; `T <= ctx` is kept as a bound."""
+    _learn_bound(frame, condition)
     if not (isinstance(condition, syntax.Binary) and condition.op == "=="):
         return
     side = condition.left
@@ -720,6 +724,18 @@ def _learn_fact(frame: Frame, condition: syntax.Expr) -> None:
         if len(names) == 1 and left.value == dims.variable(name):
             facts = frame.session.facts
             facts[name] = math.lcm(facts.get(name, 1), right.value)
+
+
+def _learn_bound(frame: Frame, condition: syntax.Expr) -> None:
+    if not (isinstance(condition, syntax.Binary) and condition.op in ("<", "<=", ">", ">=")):
+        return
+    left, right = evaluate(frame, condition.left), evaluate(frame, condition.right)
+    if not (isinstance(left, STATIC) and isinstance(right, STATIC)):
+        return
+    high, low = (left.value, right.value) if condition.op[0] == ">" else (right.value, left.value)
+    bound = high - low - (1 if len(condition.op) == 1 else 0)
+    if isinstance(bound, Dim):
+        frame.session.bounds.append(bound)
 
 
 def format_message(frame: Frame, node: syntax.Require) -> str:

@@ -175,8 +175,7 @@ class ExpressionLayout:
                 return bracket("(", self.comprehension(self.element(element), loops), ")")
         items: list[Doc] = [self.element(argument) for argument in arguments]
         items += [
-            (f"{keyword.arg}=" if keyword.arg else "**", self.element(keyword.value))
-            for keyword in keywords
+            (f"{keyword.arg}=" if keyword.arg else "**", self.element(keyword.value)) for keyword in keywords
         ]
         return bracket("(", Group((join((",", SPACE), items), IfBroken(","))), ")")
 
@@ -247,9 +246,7 @@ def simple_power(node: ast.expr) -> bool:
         case ast.UnaryOp(op=ast.USub(), operand=operand):
             return simple_power(operand)
         case ast.Attribute(value=value):
-            return isinstance(value, ast.Name) or (
-                isinstance(value, ast.Attribute) and simple_power(value)
-            )
+            return isinstance(value, ast.Name) or (isinstance(value, ast.Attribute) and simple_power(value))
         case ast.Constant(value=value):
             return isinstance(value, int | float)
     return isinstance(node, ast.Name)
@@ -285,9 +282,8 @@ def omits_parentheses(node: ast.expr) -> bool:
         case ast.BinOp() | ast.BoolOp() | ast.Compare():
             first, rest = links(node)
             return len(rest) == 1 and (
-                starts_with_bracket(first, precedence(node)) or ends_with_bracket(
-                    rest[-1][1], precedence(node) + 1
-                )
+                starts_with_bracket(first, precedence(node))
+                or ends_with_bracket(rest[-1][1], precedence(node) + 1)
             )
         case ast.UnaryOp(op=op, operand=operand):
             return ends_with_bracket(operand, OPERATORS[type(op)][1])

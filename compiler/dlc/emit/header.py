@@ -49,9 +49,7 @@ def signature(method: MethodPlan) -> str:
 
 
 def wrap(line: str, first: str = "") -> str:
-    return textwrap.fill(
-        line, WIDTH, initial_indent=first, subsequent_indent="    ", break_long_words=False
-    )
+    return textwrap.fill(line, WIDTH, initial_indent=first, subsequent_indent="    ", break_long_words=False)
 
 
 def module_docstring(plan: FilePlan, target: str, version: str | None = None) -> str:

@@ -83,9 +83,7 @@ class FileWriter:
         self._fresh = False
 
     @contextmanager
-    def block(
-        self, header: str, *, origin: int | None = None, at: Location | None = None
-    ) -> Iterator[None]:
+    def block(self, header: str, *, origin: int | None = None, at: Location | None = None) -> Iterator[None]:
         """A compound statement: `header` without its colon (`for x in xs`), then the body.
 
         A body in which nothing was written gets a `pass`.

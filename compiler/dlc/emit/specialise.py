@@ -160,10 +160,7 @@ def flattened(items: tuple[Any, ...]) -> tuple[Any, ...]:
     found: list[Any] = []
     for item in items:
         match item:
-            case (
-                Conditional(condition=Const(value=value))
-                | MakeConditional(condition=Const(value=value))
-            ):
+            case Conditional(condition=Const(value=value)) | MakeConditional(condition=Const(value=value)):
                 found += flattened(item.body if value else item.orelse)
                 if value and any(isinstance(inner, Return) for inner in item.body):
                     break

@@ -28,9 +28,7 @@ def matmul_vjp(g: Array, y: Array, a: Array, b: Array) -> tuple[Array, Array]:
     return gradient_a.reshape(a.shape), gradient_b.reshape(b.shape)
 
 
-def contract(
-    a: Array, names_a: Group, b: Array, names_b: Group, keep: Group
-) -> tuple[Array, Group]:
+def contract(a: Array, names_a: Group, b: Array, names_b: Group, keep: Group) -> tuple[Array, Group]:
     """Multiplies two arrays with named axes and sums the axes that are not in `keep`."""
     a, names_a = reduce_names(a, names_a, tuple(n for n in names_a if n in keep or n in names_b))
     b, names_b = reduce_names(b, names_b, tuple(n for n in names_b if n in keep or n in names_a))
@@ -114,9 +112,7 @@ def _einsums(rng: np.random.Generator) -> Sequence[Case]:
     )
     return [
         (
-            tuple(
-                rng.normal(size=[sizes[n] for n in group]) for group in parse_einsum(equation)[0]
-            ),
+            tuple(rng.normal(size=[sizes[n] for n in group]) for group in parse_einsum(equation)[0]),
             {"equation": equation},
         )
         for equation in equations

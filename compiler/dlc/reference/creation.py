@@ -67,9 +67,7 @@ def _like(rng: np.random.Generator) -> Sequence[Case]:
 def _casts(rng: np.random.Generator) -> Sequence[Case]:
     x = rng.normal(size=(2, 3)) * 3.0
     names = ("float", "wide", "int", "bool")
-    return [
-        ((value,), {"dtype": name}) for value in (x, x > 0.0, x.astype(np.int64)) for name in names
-    ]
+    return [((value,), {"dtype": name}) for value in (x, x > 0.0, x.astype(np.int64)) for name in names]
 
 
 def _no_inputs_vjp(g: Array, y: Array, **_: Any) -> Arrays:
@@ -87,9 +85,7 @@ CREATION = (
             {"start": 3, "stop": None},
         ),
     ),
-    define(
-        "linspace", linspace, _no_inputs_vjp, _literal({"start": 1e-4, "stop": 0.02, "count": 7})
-    ),
+    define("linspace", linspace, _no_inputs_vjp, _literal({"start": 1e-4, "stop": 0.02, "count": 7})),
     define(
         "full",
         full,

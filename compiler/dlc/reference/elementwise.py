@@ -202,9 +202,7 @@ BINARY = (
         _binary(),
         ADDS,
     ),
-    define(
-        "multiply", np.multiply, _partials(lambda y, a, b: b, lambda y, a, b: a), _binary(), ROUNDS
-    ),
+    define("multiply", np.multiply, _partials(lambda y, a, b: b, lambda y, a, b: a), _binary(), ROUNDS),
     define(
         "divide",
         np.true_divide,
@@ -243,9 +241,7 @@ BINARY = (
 # ---------------------------------------------------------------- selection
 
 
-def _where_vjp(
-    g: Array, y: Array, condition: Array, a: Array, b: Array
-) -> tuple[None, Array, Array]:
+def _where_vjp(g: Array, y: Array, condition: Array, a: Array, b: Array) -> tuple[None, Array, Array]:
     kept, dropped = np.where(condition, g, 0.0), np.where(condition, 0.0, g)
     return None, unbroadcast(kept, a.shape), unbroadcast(dropped, b.shape)
 
@@ -257,9 +253,7 @@ def _where_samples(rng: np.random.Generator) -> Sequence[Case]:
         ((), (2,), (2,)),
         ((4, 1, 3), (3,), (4, 2, 1)),
     )
-    return [
-        ((rng.random(c) < 0.5, rng.normal(size=a), rng.normal(size=b)), {}) for c, a, b in triples
-    ]
+    return [((rng.random(c) < 0.5, rng.normal(size=a), rng.normal(size=b)), {}) for c, a, b in triples]
 
 
 ELEMENTWISE = (*UNARY, *BINARY, define("where", np.where, _where_vjp, _where_samples, COPIES))

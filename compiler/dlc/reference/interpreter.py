@@ -40,12 +40,16 @@ class CheckError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class TraceEntry:
-    """One output of one execution of a node; its array and cotangent are found by `slot`."""
+    """One output of one execution of a node; its array and cotangent are found by `slot`.
+
+    `calls`: the places of the calls that it happened in, the outermost first.
+    """
 
     origin: int
     at: ir.Location
     label: str
     slot: int
+    calls: tuple[ir.Location, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +90,13 @@ class Gradients:
 
 @dataclass(slots=True)
 class _Frame:
-    """One call of a definition: its path prefix, and the slot of each of its values."""
+    """One call of a definition: its path prefix, the slot of each of its values, and the places of
+    the calls that led to it."""
 
     definition: ir.Definition
     prefix: str
     slots: dict[int, int] = field(default_factory=dict)
+    calls: tuple[ir.Location, ...] = ()
 
 
 class Interpreter:
@@ -156,6 +162,7 @@ class _Run:
         self.sizes: dict[str, int] = {}
         self.weight_slots: dict[str, int] = {}
         self.states: dict[str, int] = {}
+        self.places: dict[str, tuple[ir.Location, ...]] = {}
         self.trace: list[TraceEntry] = []
         self.handlers: Mapping[type[ir.NodeBase], Callable[[Any, _Frame], None]] = {
             ir.Apply: self._apply,
@@ -181,9 +188,7 @@ class _Run:
             for item in definition.inputs
             if item.tensor is not None
         }
-        self.sizes = bind_sizes(
-            (name, t.type.sizes, array.shape) for name, (t, array) in given.items()
-        )
+        self.sizes = bind_sizes((name, t.type.sizes, array.shape) for name, (t, array) in given.items())
         for requirement in self.program.requirements:
             self._require(requirement.expr, requirement.message)
         frame = _Frame(definition, "")
@@ -201,6 +206,7 @@ class _Run:
             output_slots=slots,
             weight_slots=self.weight_slots,
             input_slots=input_slots,
+            places=self.places,
         )
 
     # ------------------------------------------------------------ operands
@@ -236,11 +242,9 @@ class _Run:
             self.weight_slots[path] = self.tape.add(np.asarray(self.weights[path], np.float64))
         return self.weight_slots[path]
 
-    def _define(
-        self, frame: _Frame, node: ir.NodeBase, label: str, tensor: ir.Tensor, slot: int
-    ) -> None:
+    def _define(self, frame: _Frame, node: ir.NodeBase, label: str, tensor: ir.Tensor, slot: int) -> None:
         frame.slots[tensor.id] = slot
-        self.trace.append(TraceEntry(node.origin, node.at, label, slot))
+        self.trace.append(TraceEntry(node.origin, node.at, label, slot, frame.calls))
 
     # ------------------------------------------------------------ nodes
 
@@ -270,7 +274,7 @@ class _Run:
         prefix = frame.prefix
         if node.layer is not None:
             prefix += ".".join((node.layer, *map(str, node.index))) + "."
-        inner = _Frame(callee, prefix)
+        inner = _Frame(callee, prefix, calls=(*frame.calls, node.at))
         for item in callee.inputs:
             operand = node.arguments.get(item.name)
             if item.tensor is not None and operand is not None:
@@ -282,14 +286,13 @@ class _Run:
     def _sample(self, node: ir.Sample, frame: _Frame) -> None:
         arguments = {name: self._value(expr) for name, expr in node.distribution.args.items()}
         shape = tuple(self._value(size) for size in node.output.type.shape)
-        array = self.samples.draw(
-            frame.prefix + node.name, node.distribution.name, arguments, shape
-        )
+        array = self.samples.draw(frame.prefix + node.name, node.distribution.name, arguments, shape)
         slot = self.tape.add(array.astype(DTYPES[node.output.type.dtype]))
         self._define(frame, node, node.name, node.output, slot)
 
     def _update(self, node: ir.Update, frame: _Frame) -> None:
         self.states[frame.prefix + node.name] = self._operand(node.value, frame)
+        self.places[frame.prefix + node.name] = (*frame.calls, node.at)
 
     def _for(self, node: ir.For, frame: _Frame) -> None:
         for step in node.rounds:

@@ -70,12 +70,8 @@ def _bind(
     pattern: str, left: tuple[Group, ...], shape: tuple[int, ...], sizes: Mapping[str, int]
 ) -> dict[str, int]:
     if len(left) != len(shape):
-        raise ValueError(
-            f"pattern {pattern!r} has {len(left)} axes on the left, the operand {len(shape)}"
-        )
-    known = {
-        name: int(size) for group in left for name in group if (size := sizes.get(name)) is not None
-    }
+        raise ValueError(f"pattern {pattern!r} has {len(left)} axes on the left, the operand {len(shape)}")
+    known = {name: int(size) for group in left for name in group if (size := sizes.get(name)) is not None}
     for group, size in zip(left, shape, strict=True):
         unknown = [name for name in group if name not in known]
         given = math.prod(known[name] for name in group if name in known)
@@ -84,9 +80,7 @@ def _bind(
         if unknown:
             known[unknown[0]] = size // given if given else 0
         if math.prod(known[name] for name in group) != size:
-            raise ValueError(
-                f"pattern {pattern!r}: axis ({' '.join(group)}) does not have size {size}"
-            )
+            raise ValueError(f"pattern {pattern!r}: axis ({' '.join(group)}) does not have size {size}")
     return known
 
 

@@ -92,9 +92,7 @@ def _flat(size: int, stride: int | None, padding: int | Sequence[int]) -> dict[s
 
 
 def _forward1d(pool: Callable[..., Array]) -> Callable[..., Array]:
-    def forward(
-        x: Array, *, size: int, stride: int | None = None, padding: int | Sequence[int] = 0
-    ) -> Array:
+    def forward(x: Array, *, size: int, stride: int | None = None, padding: int | Sequence[int] = 0) -> Array:
         return np.asarray(pool(x[:, :, None], **_flat(size, stride, padding))[:, :, 0])
 
     return forward
@@ -137,16 +135,12 @@ def resize_matrix(size: int, scale: int, mode: str) -> Array:
 
 
 def upsample2d(x: Array, *, scale: Pair, mode: str = "nearest") -> Array:
-    rows, columns = (
-        resize_matrix(n, s, mode) for n, s in zip(x.shape[2:], pair(scale), strict=True)
-    )
+    rows, columns = (resize_matrix(n, s, mode) for n, s in zip(x.shape[2:], pair(scale), strict=True))
     return np.asarray(rows @ x @ columns.T)
 
 
 def upsample2d_vjp(g: Array, y: Array, x: Array, *, scale: Pair, mode: str = "nearest") -> Array:
-    rows, columns = (
-        resize_matrix(n, s, mode) for n, s in zip(x.shape[2:], pair(scale), strict=True)
-    )
+    rows, columns = (resize_matrix(n, s, mode) for n, s in zip(x.shape[2:], pair(scale), strict=True))
     return np.asarray(rows.T @ g @ columns)
 
 

@@ -174,8 +174,7 @@ def _backward_scales(
             gradients = pull(magnitudes(cotangents), magnitudes(outputs), magnitudes(inputs), attrs)
         limit = sum(c.size for c in cotangents) if rounding.copies else np.inf
         return tuple(
-            0.0 if g is None or g.size >= limit else rounding.backward * np.abs(g)
-            for g in gradients
+            0.0 if g is None or g.size >= limit else rounding.backward * np.abs(g) for g in gradients
         )
 
     return vjp_noise

@@ -113,9 +113,7 @@ def _bool_reductions(rng: np.random.Generator) -> Sequence[Case]:
 _ROUNDS = Rounding(ARITHMETIC, ARITHMETIC)
 
 REDUCTIONS = (
-    define(
-        "sum", _reducer(np.sum), sum_vjp, _reductions(), Rounding(SUM, 0.0, absolute_forward=True)
-    ),
+    define("sum", _reducer(np.sum), sum_vjp, _reductions(), Rounding(SUM, 0.0, absolute_forward=True)),
     define("mean", _reducer(np.mean), mean_vjp, _reductions(), SUMS),
     define("max", _reducer(np.max), extremum_vjp, _reductions(), EXACT),
     define("min", _reducer(np.min), extremum_vjp, _reductions(), EXACT),
@@ -152,9 +150,7 @@ def cumprod(x: Array, *, axis: int = -1) -> Array:
 def cumprod_vjp(g: Array, y: Array, x: Array, *, axis: int = -1) -> Array:
     """`prod(x[:j]) * s[j]` with `s[j] = g[j] + x[j+1] * s[j+1]`: right also at zeros."""
     g, x = np.moveaxis(g, axis, -1), np.moveaxis(x, axis, -1)
-    before = np.cumprod(
-        np.concatenate([np.ones((*x.shape[:-1], 1)), x[..., :-1]], axis=-1), axis=-1
-    )
+    before = np.cumprod(np.concatenate([np.ones((*x.shape[:-1], 1)), x[..., :-1]], axis=-1), axis=-1)
     gathered = np.array(g)
     for j in range(x.shape[-1] - 2, -1, -1):
         gathered[..., j] += x[..., j + 1] * gathered[..., j + 1]

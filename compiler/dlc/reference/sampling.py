@@ -98,17 +98,13 @@ FAMILIES: Mapping[str, Family] = {
         {"mean": 0.0, "std": 1.0},
         lambda rng, shape, mean, std: mean + std * _standard_truncated(rng, shape),
     ),
-    "uniform": Family(
-        {"low": 0.0, "high": 1.0}, lambda rng, shape, low, high: rng.uniform(low, high, shape)
-    ),
+    "uniform": Family({"low": 0.0, "high": 1.0}, lambda rng, shape, low, high: rng.uniform(low, high, shape)),
     "bernoulli": Family({"p": 0.5}, lambda rng, shape, p: rng.random(shape) < p),
     "randint": Family(
         {"low": None, "high": None},
         lambda rng, shape, low, high: rng.integers(int(low), int(high), shape),
     ),
-    "exponential": Family(
-        {"rate": 1.0}, lambda rng, shape, rate: rng.standard_exponential(shape) / rate
-    ),
+    "exponential": Family({"rate": 1.0}, lambda rng, shape, rate: rng.standard_exponential(shape) / rate),
     "gumbel": Family({}, lambda rng, shape: -np.log(rng.standard_exponential(shape))),
     "fan_in_uniform": Family({}, _fan_in_uniform),
     "he_normal": Family({}, _normal(lambda fan_in, fan_out: 2.0 / fan_in)),
@@ -162,15 +158,11 @@ class SampleSource:
         self._counts: dict[str, int] = {}
         self._replay = None if replay is None else {(d.path, d.occurrence): d.array for d in replay}
 
-    def draw(
-        self, path: str, distribution: str, arguments: Arguments, shape: Sequence[int]
-    ) -> Array:
+    def draw(self, path: str, distribution: str, arguments: Arguments, shape: Sequence[int]) -> Array:
         occurrence = self._counts.get(path, 0)
         self._counts[path] = occurrence + 1
         if self._replay is None:
-            array = draw(
-                generator(self.seed, path, occurrence), distribution, arguments, tuple(shape)
-            )
+            array = draw(generator(self.seed, path, occurrence), distribution, arguments, tuple(shape))
         else:
             array = self._replay[path, occurrence]
         if array.shape != tuple(shape):
@@ -209,8 +201,6 @@ def _random_weight(spec: ir.WeightSpec, rng: np.random.Generator) -> Array:
             center = draw(rng, "constant", spec.init_args, spec.shape)
             return center + 0.1 * np.asarray(rng.standard_normal(spec.shape))
         case _ if len(spec.shape) >= 2:
-            return np.asarray(rng.standard_normal(spec.shape)) / math.sqrt(
-                max(math.prod(spec.shape[1:]), 1)
-            )
+            return np.asarray(rng.standard_normal(spec.shape)) / math.sqrt(max(math.prod(spec.shape[1:]), 1))
         case _:
             return 0.2 * np.asarray(rng.standard_normal(spec.shape))

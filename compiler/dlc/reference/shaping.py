@@ -135,9 +135,7 @@ def pad(x: Array, *, pads: Sequence[Sequence[int]], value: float = 0.0) -> Array
     return np.pad(x, widths, constant_values=value)
 
 
-def pad_vjp(
-    g: Array, y: Array, x: Array, *, pads: Sequence[Sequence[int]], value: float = 0.0
-) -> Array:
+def pad_vjp(g: Array, y: Array, x: Array, *, pads: Sequence[Sequence[int]], value: float = 0.0) -> Array:
     inside = (slice(low, low + n) for (low, _), n in zip(pads, x.shape, strict=True))
     return np.asarray(g[tuple(inside)])
 
@@ -204,9 +202,7 @@ SHAPING = (
         "split",
         split,
         split_vjp,
-        _cases(
-            ([(2, 6)], {"sizes": (1, 3, 2), "axis": -1}), ([(4, 2)], {"sizes": (4,), "axis": 0})
-        ),
+        _cases(([(2, 6)], {"sizes": (1, 3, 2), "axis": -1}), ([(4, 2)], {"sizes": (4,), "axis": 0})),
     ),
     define("index", index, index_vjp, _INDEX),
     define("flip", flip, flip_vjp, _cases(([(2, 3)], {"axis": 1}), ([(2, 3)], {"axis": (0, 1)}))),
@@ -214,9 +210,7 @@ SHAPING = (
         "pad",
         pad,
         pad_vjp,
-        _cases(
-            ([(2, 3)], {"pads": ((0, 1), (2, 0)), "value": 1.5}), ([()], {"pads": (), "value": 0.0})
-        ),
+        _cases(([(2, 3)], {"pads": ((0, 1), (2, 0)), "value": 1.5}), ([()], {"pads": (), "value": 0.0})),
         EXACT,
     ),
 )

@@ -54,8 +54,7 @@ class Geometry:
         """How many windows fit, per axis."""
         spans = [d * (k - 1) + 1 for d, k in zip(self.dilation, kernel, strict=True)]
         rows, columns = (
-            (n - span) // s + 1
-            for n, span, s in zip(self.padded(size), spans, self.stride, strict=True)
+            (n - span) // s + 1 for n, span, s in zip(self.padded(size), spans, self.stride, strict=True)
         )
         return rows, columns
 
@@ -80,9 +79,7 @@ def crop_image(padded: Array, geometry: Geometry, size: Sequence[int]) -> Array:
     return padded[..., top : top + size[0], left : left + size[1]]
 
 
-def windows(
-    padded: Array, kernel: tuple[int, int], count: tuple[int, int], geometry: Geometry
-) -> Array:
+def windows(padded: Array, kernel: tuple[int, int], count: tuple[int, int], geometry: Geometry) -> Array:
     """A view `[N, C, KH, KW, rows, columns]` of a padded image."""
     n, c, height, width = padded.strides
     (dilate_y, dilate_x), (stride_y, stride_x) = geometry.dilation, geometry.stride
@@ -115,9 +112,7 @@ def correlate_weight_gradient(g: Array, x: Array, w_shape: Shape, geometry: Geom
     return np.asarray(np.matmul(parts, np.swapaxes(windowed, -1, -2)).sum(axis=0).reshape(w_shape))
 
 
-def correlate_input_gradient(
-    g: Array, w: Array, size: tuple[int, int], geometry: Geometry
-) -> Array:
+def correlate_input_gradient(g: Array, w: Array, size: tuple[int, int], geometry: Geometry) -> Array:
     """The gradient for an image of height and width `size`: windows added up where they overlap."""
     batch, groups, count = g.shape[0], geometry.groups, (g.shape[2], g.shape[3])
     rows = w.reshape(groups, w.shape[0] // groups, -1)
@@ -177,9 +172,7 @@ def _same(x: Array, w: Array, stride: Pair, dilation: Pair) -> tuple[tuple[int, 
     return tuple(same_padding(n, k, s, d) for n, k, s, d in settings)
 
 
-def conv2d_same(
-    x: Array, w: Array, *, stride: Pair = 1, dilation: Pair = 1, groups: int = 1
-) -> Array:
+def conv2d_same(x: Array, w: Array, *, stride: Pair = 1, dilation: Pair = 1, groups: int = 1) -> Array:
     padding = _same(x, w, stride, dilation)
     return conv2d(x, w, stride=stride, padding=padding, dilation=dilation, groups=groups)
 

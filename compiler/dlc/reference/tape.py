@@ -59,9 +59,7 @@ class Tape:
                 if constant
                 else primitive.noise(outputs, arrays, attrs)
             )
-            outputs = tuple(
-                self._perturb(y, scale) for y, scale in zip(outputs, scales, strict=True)
-            )
+            outputs = tuple(self._perturb(y, scale) for y, scale in zip(outputs, scales, strict=True))
         slots = tuple(self.add(y) for y in outputs)
         self.entries.append(Entry(primitive, inputs, slots, attrs))
         return slots

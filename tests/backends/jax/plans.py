@@ -52,12 +52,8 @@ def native(name: str, x: p.Code, random: bool = False, **statics: Expr) -> p.Fun
     )
 
 
-def weight(
-    name: str, *shape: Any, init: str = "fan_in_uniform", state: bool = False
-) -> p.MakeWeight:
-    sizes = tuple(
-        size if isinstance(size, (Const, Ref, Operation)) else const(size) for size in shape
-    )
+def weight(name: str, *shape: Any, init: str = "fan_in_uniform", state: bool = False) -> p.MakeWeight:
+    sizes = tuple(size if isinstance(size, (Const, Ref, Operation)) else const(size) for size in shape)
     return p.MakeWeight(name=name, state=state, shape=sizes, init=Distribution(name=init), at=AT)
 
 
@@ -163,9 +159,7 @@ BATCH_NORM = unit(
                             name=name,
                             value=primitive(
                                 "add",
-                                primitive(
-                                    "multiply", p.Number(expr=const(0.9)), read(name, 4, state=True)
-                                ),
+                                primitive("multiply", p.Number(expr=const(0.9)), read(name, 4, state=True)),
                                 primitive("multiply", p.Number(expr=const(0.1)), variable(new, 4)),
                             ),
                             **WHERE,
@@ -178,12 +172,8 @@ BATCH_NORM = unit(
             returned(
                 primitive(
                     "multiply",
-                    primitive(
-                        "multiply", primitive("subtract", X, variable("mu", 4)), read("weight", 4)
-                    ),
-                    primitive(
-                        "rsqrt", primitive("add", variable("var", 4), p.Number(expr=const(1e-5)))
-                    ),
+                    primitive("multiply", primitive("subtract", X, variable("mu", 4)), read("weight", 4)),
+                    primitive("rsqrt", primitive("add", variable("var", 4), p.Number(expr=const(1e-5)))),
                 )
             ),
             inputs=(("x", tensor("batch", 4)),),
@@ -200,9 +190,7 @@ def lenet() -> p.FilePlan:
         "conv2d", image, read("kernel", 5, 3, 3, 3), type=tensor("batch", 5, 8, 8),
         stride=1, padding=1, dilation=1, groups=1,
     )  # fmt: skip
-    pooled = primitive(
-        "max_pool2d", native("relu", conv), type=tensor("batch", 5, 4, 4), size=2, stride=2
-    )
+    pooled = primitive("max_pool2d", native("relu", conv), type=tensor("batch", 5, 4, 4), size=2, stride=2)
     flat = native("flatten", pooled)
     net = unit(
         "LeNet",
@@ -254,9 +242,7 @@ def mlp() -> p.FilePlan:
                     static_only=frozenset(),
                     iterable=rounds,
                     layers=(
-                        p.LoopLayer(
-                            source="fc", local=False, element="layer", unit="Linear", native=False
-                        ),
+                        p.LoopLayer(source="fc", local=False, element="layer", unit="Linear", native=False),
                         p.LoopLayer(
                             source="norms",
                             local=False,
@@ -270,9 +256,7 @@ def mlp() -> p.FilePlan:
                     rounds=3,
                     **WHERE,
                 ),
-                returned(
-                    native("relu", layer_call("last", "BatchNorm", X, training=True, stateful=True))
-                ),
+                returned(native("relu", layer_call("last", "BatchNorm", X, training=True, stateful=True))),
                 inputs=(("x", tensor("batch", 4)),),
                 training=True,
                 random=True,

@@ -32,9 +32,7 @@ def emitted(name: str, folder: Path) -> tuple[Path, FilePlan]:
     return path, plan
 
 
-def run(
-    path: Path, inputs: Mapping[str, Any], draws: list[Draw] | None = None, **options: Any
-) -> Outcome:
+def run(path: Path, inputs: Mapping[str, Any], draws: list[Draw] | None = None, **options: Any) -> Outcome:
     """Runs `apply` with random weights and cotangents."""
     module: ModuleType = options.pop("module", None) or load_module(path)
     made = module.init(jax.random.key(0))
@@ -105,17 +103,13 @@ def test_scan_draws_in_order(tmp_path: Path) -> None:
     outcome = run(path, {"x": x}, draws, cotangents=[np.ones((2, 3, 4)), None])
     out, h = outcome.outputs
     np.testing.assert_array_equal(out[:, -1], h)
-    silent = run(
-        path, {"x": x}, [Draw("normal", 0 * d.value) for d in draws], cotangents=[None, None]
-    )
+    silent = run(path, {"x": x}, [Draw("normal", 0 * d.value) for d in draws], cotangents=[None, None])
     np.testing.assert_allclose(out[:, 0] - silent.outputs[0][:, 0], 0.1 * draws[0].value)
 
 
 def test_a_trace_has_values_and_their_cotangents(tmp_path: Path) -> None:
     path, _ = emitted("lenet", tmp_path)
-    text = path.read_text().replace(
-        "    return linear(", "    x = __record__(7, x)\n    return linear("
-    )
+    text = path.read_text().replace("    return linear(", "    x = __record__(7, x)\n    return linear(")
     path.write_text(text)
     module = load_module(path)
     recorder = Recorder()

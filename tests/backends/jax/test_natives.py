@@ -61,9 +61,7 @@ def test_native_equals_definition(name: str) -> None:
     for statics, x in CASES.get(name, [({}, KINKS)]):
         options = "".join(f", {key}={literal(value)}" for key, value in statics.items())
         sizes = ", ".join(map(str, x.shape))
-        module, diagnostics = open_text(
-            f"net N()(x: float[{sizes}]) {{ return {name}(x{options}) }}\n"
-        )
+        module, diagnostics = open_text(f"net N()(x: float[{sizes}]) {{ return {name}(x{options}) }}\n")
         assert module is not None, diagnostics
         result = Interpreter(module["N"].program).run({"x": x}, {})
         cotangent = np.random.default_rng(1).normal(size=result.outputs[0].shape)

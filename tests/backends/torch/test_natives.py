@@ -90,8 +90,7 @@ def test_native_equals_definition(name: str) -> None:
         cotangent = np.random.default_rng(1).normal(size=result.outputs[0].shape)
         wanted = gradients(result, [cotangent]).inputs
         tensors = {
-            key: torch.tensor(array, requires_grad=array.dtype.kind == "f")
-            for key, array in inputs.items()
+            key: torch.tensor(array, requires_grad=array.dtype.kind == "f") for key, array in inputs.items()
         }
         found = evaluate(name, statics, inputs, tensors)
         np.testing.assert_allclose(found.detach(), result.outputs[0], rtol=1e-12, atol=1e-13)

@@ -51,9 +51,7 @@ def apply(op: str, inputs: tuple[ir.Operand, ...], output: ir.Tensor, **attrs: A
 
 
 def declare(name: str, value: ir.Tensor, kind: Any = "param") -> ir.WeightDecl:
-    return ir.WeightDecl(
-        kind=kind, name=name, tensor=value, init=ir.Distribution(name="zeros"), at=AT
-    )
+    return ir.WeightDecl(kind=kind, name=name, tensor=value, init=ir.Distribution(name="zeros"), at=AT)
 
 
 def definition(
@@ -73,9 +71,7 @@ def definition(
         kind=kind,
         training=more.pop("training", False),
         inputs=tuple(ir.Input(name=key, tensor=value) for key, value in inputs.items()),
-        outputs=tuple(
-            ir.Output(name=key, value=use(value), type=any_type) for key, value in outputs.items()
-        ),
+        outputs=tuple(ir.Output(name=key, value=use(value), type=any_type) for key, value in outputs.items()),
         body=body,
         at=AT,
         **more,
@@ -165,9 +161,7 @@ def recurrent() -> ir.Program:
             origin=30,
             at=AT,
             name="noise",
-            distribution=ir.Distribution(
-                name="normal", args={"mean": const(0.0), "std": const(0.1)}
-            ),
+            distribution=ir.Distribution(name="normal", args={"mean": const(0.0), "std": const(0.1)}),
             output=tensor(14, B, 2),
         ),
         apply("add", (use(13), use(14)), tensor(15, B, 2)),
@@ -242,9 +236,7 @@ def check_gradients(
                 array[position] = kept - 1e-5
                 low = objective()
                 array[position] = kept
-                assert slopes[name][position] == pytest.approx(
-                    (high - low) / 2e-5, rel=1e-6, abs=1e-8
-                )
+                assert slopes[name][position] == pytest.approx((high - low) / 2e-5, rel=1e-6, abs=1e-8)
 
 
 def test_calls_loops_and_shared_weights() -> None:
@@ -300,9 +292,7 @@ def test_wrong_input_shape_is_reported() -> None:
 
 def test_perturbation_predicts_the_error_of_float32() -> None:
     net = perceptron()
-    weights = {
-        k: w.astype(np.float32).astype(np.float64) for k, w in random_weights(net, 4).items()
-    }
+    weights = {k: w.astype(np.float32).astype(np.float64) for k, w in random_weights(net, 4).items()}
     x = np.random.default_rng(0).normal(size=(400, 3)).astype(np.float32)
     exact = Interpreter(net).run({"x": x}, weights)
     moved = [Interpreter(net, perturb=seed).run({"x": x}, weights) for seed in range(8)]

@@ -38,9 +38,7 @@ def naive_conv(x: Any, w: Any, stride: int, padding: int, dilation: int, groups:
     for b, o, i, j in np.ndindex(y.shape):
         group = o // (out // groups)
         for c, p, q in np.ndindex(depth, rows, columns):
-            value = padded[
-                b, group * depth + c, i * stride + p * dilation, j * stride + q * dilation
-            ]
+            value = padded[b, group * depth + c, i * stride + p * dilation, j * stride + q * dilation]
             y[b, o, i, j] += value * w[o, c, p, q]
     return y
 
@@ -148,9 +146,7 @@ def test_top_k_takes_the_lowest_index_of_equal_values() -> None:
         ("glorot_uniform", {}, (2 / 500) ** 0.5),
     ],
 )
-def test_distributions_have_their_spread(
-    name: str, arguments: dict[str, float], std: float
-) -> None:
+def test_distributions_have_their_spread(name: str, arguments: dict[str, float], std: float) -> None:
     values = draw(np.random.default_rng(1), name, arguments, (200, 300))
     assert values.std() == pytest.approx(std, rel=0.02)
     assert values.mean() == pytest.approx(0.0, abs=0.02 * std)

@@ -54,9 +54,7 @@ def test_gradient_equals_central_difference(
         if primitive.name == "stop_gradient":
             assert gradient is None
             continue
-        expected = (
-            difference(primitive, inputs, attrs, cotangents, k) if is_float(outputs[0]) else 0.0
-        )
+        expected = difference(primitive, inputs, attrs, cotangents, k) if is_float(outputs[0]) else 0.0
         if gradient is None:
             np.testing.assert_allclose(expected, 0.0, atol=1e-9)
         else:
