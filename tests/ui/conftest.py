@@ -15,10 +15,6 @@ import pytest
 _SUPPORT = Path(__file__).parent.parent / "ui_support.py"
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--bless", action="store_true", help="rewrite the expected .stderr files")
-
-
 def pytest_collect_file(parent: pytest.Collector, file_path: Path) -> pytest.Collector | None:
     if file_path.suffix == ".dl":
         return UiFile.from_parent(parent, path=file_path)
