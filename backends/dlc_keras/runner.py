@@ -227,10 +227,14 @@ def run_tensorflow(prepared: Prepared) -> Answer:
     sites: list[int] = []
     kept: list[Tensor] = []
 
+    tapes: list[tf.GradientTape] = []
+
     def keep(site: int, value: Tensor) -> Tensor:
         if not isinstance(value, tf.Tensor):
             return value
         value = tf.identity(value)
+        if value.dtype.is_floating:
+            tapes[-1].watch(value)
         sites.append(site)
         kept.append(value)
         return value
@@ -244,6 +248,7 @@ def run_tensorflow(prepared: Prepared) -> Answer:
         kept.clear()
         inputs = dict(zip(names, arguments, strict=True))
         with tf.GradientTape(persistent=False) as tape:
+            tapes.append(tape)
             tape.watch([inputs[name] for name in floats])
             outputs = prepared.call(inputs)
             total = prepared.scalar(outputs)

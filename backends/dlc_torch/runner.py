@@ -176,13 +176,15 @@ class Trace:
         """Remembers a tensor and asks for its gradient.
 
         A tensor that another name already holds gets an alias of its own: each entry then has the
-        cotangent of what is computed from that name on.
+        cotangent of what is computed from that name on. So has one that needs no gradient itself.
         """
         if not isinstance(value, Tensor):
             return value
         if value.requires_grad:
             value = value.view_as(value)
             value.retain_grad()
+        elif value.is_floating_point():
+            value = value.detach().clone().requires_grad_()
         self.values.append((site, value))
         return value
 

@@ -2,7 +2,8 @@
 
 In: the reference's trace on a point, and the trace that the instrumented generated file recorded on
 the same point. Out: a `Finding`: the first value that differs in execution order; if all agree, the
-first cotangent that differs going backwards; if these agree too, the weight whose gradient differs.
+first cotangent that differs going backwards, and which user of the value hands back the wrong one;
+if these agree too, the weight or input whose gradient differs, or the state.
 
 The k-th execution of a statement is compared with the k-th execution of the node that it came from.
 Values may have their axes in another order (channels last): the order in which they agree best
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,32 +40,48 @@ from dlc.parity.compare import Comparison, compare
 from dlc.parity.instrument import Site
 from dlc.parity.noise import trace_noise
 from dlc.parity.truth import Truth
+from dlc.parity.users import Others, explain, users_of
 from dlc.parity.worker import Array, Outcome, Traced
 from dlc.reference.interpreter import TraceEntry
 
 AUDIT_RUNS = 8
+LIBRARY = "std/"
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`order` is forward, backward or weight; `what` names the value; `line` is of the generated
-    file."""
+    """`order` is forward, backward, weight, input or state; `what` names the value; `line` is of the
+    generated file.
+
+    `at` is in the user's files: where the value is computed inside the standard library, it is the
+    call that led there, and `inside` is the place in the library. `through`: what hands back the
+    wrong gradient; `at` is then its place.
+    """
 
     order: str
     what: str
     at: Location
     comparison: Comparison
     line: int | None = None
+    inside: Location | None = None
+    through: str | None = None
 
     @property
     def title(self) -> str:
         match self.order:
             case "forward":
                 return f"the first value that differs is the result of `{self.what}`"
-            case "backward":
+            case "state":
+                return f"all values agree; only what is stored in `{self.what}` differs"
+            case "backward" if self.through is None:
                 return (
                     f"all values agree; going back from the outputs, the first gradient that "
                     f"differs is that of the result of `{self.what}`"
+                )
+            case _ if self.through is not None:
+                return (
+                    f"all values agree; going back from the outputs, the first wrong gradient is what "
+                    f"`{self.through}` hands back to `{self.what}`"
                 )
             case _:
                 return f"all values and their gradients agree; only that of `{self.what}` differs"
@@ -166,6 +183,139 @@ def compare_loosely(name: str, found: Array, expected: Array, sigma: Array, dtyp
     return best or compare("output", name, found, expected, sigma, dtype)
 
 
+def blamed(at: Location, calls: Sequence[Location]) -> tuple[Location, Location | None]:
+    """The innermost place in the user's files, and the place in the library that it led to."""
+    for place in (at, *reversed(calls)):
+        if not place.file.startswith(LIBRARY):
+            return place, None if place == at else at
+    return at, None
+
+
+@dataclass
+class Search:
+    """One failed run and its trace."""
+
+    truth: Truth
+    outcome: Outcome
+    matches: Sequence[Match]
+    failing: Sequence[Comparison]
+    dtype: str
+
+    def first(self) -> Finding | None:
+        """The first difference, None where the traces have nothing to say."""
+        slots = frozenset(match.entry.slot for match in self.matches)
+        truth = self.truth
+        forward, backward = trace_noise(truth.evaluate, truth.result, truth.gradients, slots, AUDIT_RUNS)
+        found = self._forward(forward)
+        if found is not None or any(comparison.kind == "output" for comparison in self.failing):
+            return found
+        if any(comparison.kind == "state" for comparison in self.failing):
+            return self._state()
+        return self._backward(backward) or self._weight() or self._input()
+
+    def _forward(self, noise: Mapping[int, Array]) -> Finding | None:
+        values = self.truth.result.tape.values
+        for match in self.matches:
+            entry = match.entry
+            found = self.outcome.forward[match.position][1]
+            result = compare_loosely(entry.label, found, values[entry.slot], noise[entry.slot], self.dtype)
+            if not result.ok:
+                at, inside = blamed(entry.at, entry.calls)
+                return Finding("forward", entry.label, at, result, match.line.line, inside)
+        return None
+
+    def _backward(self, noise: Mapping[int, Array]) -> Finding | None:
+        values = self.truth.result.tape.values
+        for match in reversed(self.matches if self.outcome.backward else []):
+            entry = match.entry
+            if values[entry.slot].dtype.kind != "f":
+                continue
+            expected = self.truth.gradients.slots.get(entry.slot, np.zeros(values[entry.slot].shape))
+            found = self.outcome.backward[match.position][1]
+            result = compare_loosely(entry.label, found, expected, noise[entry.slot], self.dtype)
+            if not result.ok:
+                user = self._wrong_user(entry.slot, nearest(found, expected), expected)
+                if user is not None:
+                    return handed_back("backward", entry.label, result, user)
+                at, inside = blamed(entry.at, entry.calls)
+                return Finding("backward", entry.label, at, result, match.line.line, inside)
+        return None
+
+    def _weight(self) -> Finding | None:
+        result, gradients = self.truth.result, self.truth.gradients.weights
+        places = {spec.path: spec.at for spec in self.truth.program.weights}
+        for comparison in self.failing:
+            path = comparison.name
+            if comparison.kind != "gradient" or path not in places:
+                continue
+            found = self.outcome.weight_gradients.get(path)
+            if found is not None and path in gradients:
+                slot = result.weight_slots[path]
+                user = self._wrong_user(slot, found, gradients[path], several=True)
+                if user is not None:
+                    return handed_back("weight", path, comparison, user)
+            at, inside = blamed(places[path], result.places.get(path, ()))
+            return Finding("weight", path, at, comparison, inside=inside)
+        return None
+
+    def _input(self) -> Finding | None:
+        result, gradients = self.truth.result, self.truth.gradients.inputs
+        for comparison in self.failing:
+            found = self.outcome.input_gradients.get(comparison.name)
+            if comparison.kind != "input gradient" or found is None:
+                continue
+            slot, expected = result.input_slots[comparison.name], gradients[comparison.name]
+            user = self._wrong_user(slot, found, expected)
+            if user is not None:
+                return handed_back("input", comparison.name, comparison, user)
+        return None
+
+    def _state(self) -> Finding | None:
+        places = {spec.path: spec.at for spec in self.truth.program.weights}
+        for comparison in self.failing:
+            if comparison.kind == "state" and comparison.name in places:
+                calls = self.truth.result.places.get(comparison.name, ())
+                at, inside = blamed(places[comparison.name], calls)
+                return Finding("state", comparison.name, at, comparison, inside=inside)
+        return None
+
+    def _wrong_user(self, slot: int, found: Array, expected: Array, several: bool = False) -> Match | None:
+        """The only user of a value whose share of the gradient explains the difference.
+
+        `several`: only where users in different places are to choose from.
+        """
+        traced = {match.entry.slot: match for match in reversed(self.matches)}
+        users = [traced[number] for number in users_of(self.truth.result.tape, slot, traced.keys())]
+        places = {blamed(user.entry.at, user.entry.calls)[0] for user in users}
+        if len(places) == 1 and not several:
+            return users[0]
+        if len(places) < 2 or found.shape != expected.shape:
+            return None
+        shares = [self._share(user.entry.slot, slot, traced.keys()) for user in users]
+        explaining = explain(found - expected, shares)
+        return None if explaining is None else users[explaining]
+
+    def _share(self, user: int, slot: int, traced: Container[int]) -> Array:
+        """What one user of a value hands back to it, by the definitions."""
+        tape, cotangents = self.truth.result.tape, self.truth.gradients.slots
+        nothing = np.zeros(tape.values[slot].shape)
+        if user not in cotangents:
+            return nothing
+        return tape.backward([(user, cotangents[user])], Others(traced, user)).get(slot, nothing)
+
+
+def nearest(found: Array, expected: Array) -> Array:
+    """`found` in the axis order that agrees best with `expected`."""
+    turned = [found.transpose(order) for order in orders(found.shape, expected.shape)]
+    return min(turned, key=lambda one: float(np.abs(one - expected).max(initial=0.0)), default=found)
+
+
+def handed_back(order: str, what: str, comparison: Comparison, user: Match) -> Finding:
+    """A wrong gradient that a user of a value hands back."""
+    at, inside = blamed(user.entry.at, user.entry.calls)
+    return Finding(order, what, at, comparison, user.line.line, inside, user.entry.label)
+
+
 def localise(
     truth: Truth,
     outcome: Outcome,
@@ -175,32 +325,4 @@ def localise(
 ) -> Finding | None:
     """The first difference, None where the traces have nothing to say."""
     matches = match_traces(outcome.forward, lines, truth.result.trace, truth.program)
-    slots = frozenset(match.entry.slot for match in matches)
-    forward, backward = trace_noise(truth.evaluate, truth.result, truth.gradients, slots, AUDIT_RUNS)
-    values = truth.result.tape.values
-    for match in matches:
-        slot = match.entry.slot
-        found = outcome.forward[match.position][1]
-        result = compare_loosely(match.entry.label, found, values[slot], forward[slot], dtype)
-        if not result.ok:
-            return Finding("forward", match.entry.label, match.entry.at, result, match.line.line)
-    if any(comparison.kind in ("output", "state") for comparison in failing):
-        return None
-    for match in reversed(matches if outcome.backward else []):
-        slot = match.entry.slot
-        expected = truth.gradients.slots.get(slot, np.zeros(values[slot].shape))
-        if values[slot].dtype.kind != "f":
-            continue
-        found = outcome.backward[match.position][1]
-        result = compare_loosely(match.entry.label, found, expected, backward[slot], dtype)
-        if not result.ok:
-            return Finding("backward", match.entry.label, match.entry.at, result, match.line.line)
-    return weight_finding(truth, failing)
-
-
-def weight_finding(truth: Truth, failing: Sequence[Comparison]) -> Finding | None:
-    places = {spec.path: spec.at for spec in truth.program.weights}
-    for comparison in failing:
-        if comparison.kind == "gradient" and comparison.name in places:
-            return Finding("weight", comparison.name, places[comparison.name], comparison)
-    return None
+    return Search(truth, outcome, matches, failing, dtype).first()

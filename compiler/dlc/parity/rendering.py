@@ -135,10 +135,13 @@ def render_failure(failure: Failure, sources: Mapping[str, str]) -> list[str]:
     finding = failure.finding
     if finding is None:
         return lines
-    what = "" if finding.order == "weight" else f", which {describe_difference(finding.comparison)}"
+    plain = finding.order in ("weight", "input", "state")
+    what = "" if plain else f", which {describe_difference(finding.comparison)}"
     lines.append(f"  {finding.title}{what}")
     lines += ["  " + line for line in excerpt(finding.at, sources)]
-    if finding.order == "backward":
+    if finding.inside is not None:
+        lines.append(f"  = inside {finding.inside}")
+    if finding.order == "backward" and finding.through is None:
         lines.append("  = something that uses this value has the wrong derivative")
     if finding.line is not None:
         lines.append(f"  = generated at {failure.file}:{finding.line}")

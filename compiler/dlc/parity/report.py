@@ -240,6 +240,8 @@ def failure_json(failure: Failure) -> dict[str, Any]:
             "order": found.order,
             "what": found.what,
             "at": found.at.model_dump(),
+            "inside": None if found.inside is None else found.inside.model_dump(),
+            "through": found.through,
             "generated_line": found.line,
             "error": plain(found.comparison.error),
         },

@@ -67,6 +67,9 @@ class Result:
     output_slots: tuple[int, ...]
     weight_slots: Mapping[str, int]
     input_slots: Mapping[str, int]
+    places: Mapping[str, tuple[ir.Location, ...]] = field(default_factory=dict)
+    """For each weight the calls that its first use is in, the outermost first; for a state that was
+    updated, with the place of the update."""
 
     def traced(self) -> Iterator[tuple[int, ir.Location, Array]]:
         """(origin, place in the text, array) of every node output, in execution order."""
@@ -221,12 +224,12 @@ class _Run:
             case ir.Static():
                 return self.tape.add(np.asarray(self._value(operand.expr)))
             case ir.Weight():
-                return self._weight(frame.prefix + ".".join(operand.path))
+                return self._weight(frame.prefix + ".".join(operand.path), frame)
 
     def _use(self, number: int, frame: _Frame) -> int:
         if number not in frame.slots:
             declared = {weight.tensor.id: weight.name for weight in frame.definition.weights}
-            return self._weight(frame.prefix + declared[number])
+            return self._weight(frame.prefix + declared[number], frame)
         return frame.slots[number]
 
     def _bind(self, node: ir.Bind, frame: _Frame) -> None:
@@ -234,10 +237,11 @@ class _Run:
         if isinstance(node.value, ir.Weight):
             frame.slots[node.value.id] = self._operand(node.value, frame)
 
-    def _weight(self, path: str) -> int:
+    def _weight(self, path: str, frame: _Frame) -> int:
         """A state that this run has updated is read as updated."""
         if path in self.states:
             return self.states[path]
+        self.places.setdefault(path, frame.calls)
         if path not in self.weight_slots:
             self.weight_slots[path] = self.tape.add(np.asarray(self.weights[path], np.float64))
         return self.weight_slots[path]

@@ -6,7 +6,7 @@ of some slots the cotangents of all slots that they depend on. Nothing recurses 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -69,14 +69,14 @@ class Tape:
             return array
         return np.asarray(array + UNIT * scale * self.noise.standard_normal(array.shape))
 
-    def backward(self, seeds: Iterable[tuple[int, Array]]) -> dict[int, Array]:
+    def backward(self, seeds: Iterable[tuple[int, Array]], stop: Container[int] = ()) -> dict[int, Array]:
         """Cotangents by slot, from the cotangents of some slots (which add up where one is
-        repeated)."""
+        repeated). They do not go back through the slots of `stop`."""
         cotangents: dict[int, Array] = {}
         for slot, seed in seeds:
             self._accumulate(cotangents, slot, np.asarray(seed, np.float64))
         for entry in reversed(self.entries):
-            if not any(slot in cotangents for slot in entry.outputs):
+            if not any(slot in cotangents and slot not in stop for slot in entry.outputs):
                 continue
             for slot, gradient in zip(entry.inputs, self._pull(entry, cotangents), strict=True):
                 if gradient is not None:
