@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from dlc.backend import Emitted, Native, Pass
-from dlc.emit.naming import snake_case
+from dlc.emit.naming import file_stem
 from dlc.emit.plan import FilePlan
 from dlc.ir import Program
 from dlc.passes.natives import select_natives
@@ -39,7 +39,7 @@ def emit_plan(plan: FilePlan) -> Emitted:
     from dlc_jax.module import Module
 
     text, lines = Module(plan).write()
-    path = PurePosixPath(f"{snake_case(plan.network)}_jax.py")
+    path = PurePosixPath(f"{file_stem(plan)}_jax.py")
     return Emitted({path: text}, path, lines)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from dlc.backend import Emitted, Native, Pass
-from dlc.emit.naming import snake_case
+from dlc.emit.naming import file_stem
 from dlc.emit.plan import FilePlan
 from dlc.ir import Program
 from dlc.passes.natives import select_natives
@@ -49,7 +49,7 @@ class KerasBackend:
 def emit_plan(plan: FilePlan) -> Emitted:
     """The model file of a plan."""
     text, lines = write_module(plan)
-    path = PurePosixPath(f"{snake_case(plan.network)}_keras.py")
+    path = PurePosixPath(f"{file_stem(plan)}_keras.py")
     return Emitted({path: text}, path, lines)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from dlc.backend import Emitted, Native, Pass
-from dlc.emit.naming import snake_case
+from dlc.emit.naming import file_stem
 from dlc.emit.plan import FilePlan
 from dlc.emit.planner import plan_file
 from dlc.ir import Program
@@ -50,7 +50,7 @@ class TorchBackend:
 def emit_plan(plan: FilePlan) -> Emitted:
     """The model file of a plan."""
     text, lines = ModulePrinter(plan).write()
-    path = PurePosixPath(f"{snake_case(plan.network)}_torch.py")
+    path = PurePosixPath(f"{file_stem(plan)}_torch.py")
     return Emitted({path: text}, path, lines)
 
 

@@ -9,6 +9,11 @@ import builtins
 import keyword
 import re
 from collections.abc import Callable, Collection, Iterable
+from pathlib import PurePath
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dlc.emit.plan import FilePlan
 
 SIZE_NAMES: dict[str, tuple[str, ...]] = {
     "A": ("anchors",),
@@ -93,6 +98,12 @@ def snake_case(name: str) -> str:
     """`BiLSTM` -> `bi_lstm`, `Conv2d` -> `conv2d`."""
     name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)
     return re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name).lower()
+
+
+def file_stem(plan: FilePlan) -> str:
+    """The start of a generated file's name: `lenet5` for LeNet5 of lenet5.dl, else the net in snake case."""
+    stem = PurePath(plan.source).stem
+    return stem if stem.replace("_", "").lower() == plan.network.lower() else snake_case(plan.network)
 
 
 def singular(name: str) -> str:
