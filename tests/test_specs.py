@@ -1,0 +1,94 @@
+"""Every spec of the repository: it checks, all its networks are generated, and the code is proved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dlc import api
+from dlc.backend import find_backend
+from dlc.build import generate
+from dlc.cli.parity import find_subjects
+from dlc.parity.run import Subject, Truths, run_parity
+from dlc.parity.targets import Workshop
+from dlc_grammar import syntax
+from dlc_grammar.diagnostics import render
+
+ROOT = Path(__file__).resolve().parent.parent
+SPECS = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "specs").rglob("*.dl"))
+TARGETS = ("torch", "jax", "keras")
+NAMED = {
+    "specs/language/gpt2.dl": {"GPT2.small", "GPT2.medium", "GPT2.large", "GPT2.xl"},
+    "specs/vision/resnet.dl": {"ResNet.r18", "ResNet.r34", "ResNet.r50", "ResNet.r101", "ResNet.r152"},
+}
+"""Networks that must be there."""
+
+
+@pytest.fixture(autouse=True)
+def in_the_repository(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_it_checks(spec: str) -> None:
+    report = api.check(spec)
+    assert report.ok, "\n".join(map(render, report.diagnostics))
+    assert not report.diagnostics
+    assert report.module is not None
+    assert report.expectations == len(report.module.items(syntax.Expect)) > 0
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_all_its_networks_are_generated(spec: str) -> None:
+    module = api.load(spec)
+    assert NAMED.get(spec, set()) <= set(module.nets)
+    for label, net in module.nets.items():
+        for target in TARGETS:
+            backend = find_backend(target)
+            assert backend is not None
+            for path, text in generate(net.program, backend).files.items():
+                compile(text, f"{label}: {path}", "exec")
+
+
+# ---------------------------------------------------------------- proofs
+
+
+@pytest.fixture(scope="module")
+def workshop() -> Iterator[Workshop]:
+    """The processes of all targets, started once."""
+    with Workshop() as shop:
+        yield shop
+
+
+def subjects(spec: str) -> list[Subject]:
+    found = find_subjects(api.load(spec), None, ())
+    assert found
+    return found
+
+
+def smallest(subject: Subject) -> Subject:
+    """One seed, and the least value of every size."""
+    settings = subject.settings
+    sizes = {name: (min(values),) for name, values in settings.sizes.items()}
+    return replace(subject, settings=replace(settings, seeds=(0,), sizes=sizes))
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_it_is_proved(spec: str, workshop: Workshop) -> None:
+    """Evaluation and training, float64 and float32, on one seed and the smallest sizes."""
+    report = run_parity([smallest(each) for each in subjects(spec)], targets=TARGETS, workshop=workshop)
+    assert report.ok, report.render()
+    found = {(case.target, case.dtype, case.point.training) for case in report.cases}
+    assert len(found) == len(TARGETS) * 2 * 2
+
+
+@pytest.mark.sweep
+@pytest.mark.parametrize("spec", SPECS)
+def test_all_seeds_and_sizes(spec: str, workshop: Workshop) -> None:
+    """What `dlc parity` proves of a spec."""
+    report = run_parity(subjects(spec), targets=TARGETS, workshop=workshop, truths=Truths())
+    assert report.ok, report.render()
+    assert {case.point.seed for case in report.cases} == {0, 1, 2}
