@@ -233,9 +233,12 @@ class Loader:
                 continue
             if local in module.imported:
                 self._report(
-                    "E0102", f"`{local}` is imported twice", (name.alias or name.name).span, "imported again here",
+                    "E0102",
+                    f"`{local}` is imported twice",
+                    (name.alias or name.name).span,
+                    "imported again here",
                     help=f"remove one, or rename it: `{name.name.id} as other`",
-                )  # fmt: skip
+                )
                 continue
             module.imported[local] = (target, name.name.id)
 

@@ -161,7 +161,8 @@ def binary(op: str, left: Expr, right: Expr, known: Callable[[Value], Value] = l
     ):
         if len(a) + len(b) > MOST_ITEMS:
             raise Wrong("the result would have more than a million items", "use a shorter list")
-        return operation(op, (left, right), a + b)
+        joined: Value = [*a, *b] if isinstance(a, tuple) else f"{a}{b}"
+        return operation(op, (left, right), tuple(joined) if isinstance(a, tuple) else joined)
     if op == "*" and isinstance(a, tuple) and isinstance(b, int) and not isinstance(b, bool):
         if len(a) * max(b, 0) > MOST_ITEMS:
             raise Wrong("the result would have more than a million items", "use a shorter list")

@@ -13,13 +13,20 @@ from dlc.codes import EXPLANATIONS
 from dlc_grammar.codes import EXPLANATIONS as SYNTAX
 
 CHECKER = Path(dlc.__file__).parent
-FILES = (*(CHECKER / "elaborate").glob("*.py"), CHECKER / "modules.py", CHECKER / "statics.py", CHECKER / "api.py")
+FILES = (
+    *(CHECKER / "elaborate").glob("*.py"),
+    CHECKER / "modules.py",
+    CHECKER / "statics.py",
+    CHECKER / "api.py",
+)
 ELSEWHERE = frozenset({"E0602"})
 """Explained with the rest of the `parity` section."""
 
 
 def emitted() -> set[str]:
-    return {code for path in FILES for code in re.findall(r'"([EW]\d{3,4})"', path.read_text(encoding="utf-8"))}
+    return {
+        code for path in FILES for code in re.findall(r'"([EW]\d{3,4})"', path.read_text(encoding="utf-8"))
+    }
 
 
 def codes(text: str) -> list[str]:

@@ -12,7 +12,20 @@ from dlc_grammar.diagnostics import render
 CORPUS = Path(__file__).parent.parent / "corpus"
 MODELS = sorted(CORPUS.glob("*.dl"))
 BAD = sorted((CORPUS / "bad").glob("*.dl"))
-EXPECTS = {"alexnet", "bert", "clip", "dcgan", "efficientnet", "gpt2", "lenet5", "llama", "resnet", "unet", "vgg", "vit"}
+EXPECTS = {
+    "alexnet",
+    "bert",
+    "clip",
+    "dcgan",
+    "efficientnet",
+    "gpt2",
+    "lenet5",
+    "llama",
+    "resnet",
+    "unet",
+    "vgg",
+    "vit",
+}
 """Models that assert published numbers."""
 IN_TRAIN = {"e7_group", "e8_bcast"}
 """Their mistakes are in `train` sections, which are not compiled yet."""

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from dlc import api, ir
+from dlc import api, ir, parity_section
+from dlc.elaborate import resolve
 from dlc.elaborate.program import glob
 from dlc_grammar.diagnostics import DiagnosticError, render
 
@@ -45,7 +46,9 @@ def test_equal_layers_are_elaborated_once() -> None:
     linear = [d for d in program.definitions.values() if d.name == "Linear" and not d.training]
     assert len(program.definitions) < 60
     assert len(linear) <= 4
-    assert sum(weight.path.endswith("norm1.weight") or ".ln_1." in weight.path for weight in program.weights) in (0, 48, 96)
+    assert sum(
+        weight.path.endswith("norm1.weight") or ".ln_1." in weight.path for weight in program.weights
+    ) in (0, 48, 96)
 
 
 def test_a_large_model_is_checked_in_little_memory() -> None:
@@ -103,7 +106,9 @@ def test_equal_sizes_are_proved_for_odd_and_even_numbers() -> None:
 
 
 def test_an_optional_input_is_decided_for_each_call() -> None:
-    text = net("return if mask != none then where(mask, x, 0.0) else x", "x: float[B, 8], mask: bool[B, 8]? = none")
+    text = net(
+        "return if mask != none then where(mask, x, 0.0) else x", "x: float[B, 8], mask: bool[B, 8]? = none"
+    )
     program = build(text)
     made = [d for d in program.definitions.values() if d.kind == "net" and not d.training]
     assert sorted(d.inputs[1].tensor is not None for d in made) == [False, True]
@@ -143,7 +148,9 @@ def test_a_scan_stacks_what_it_emits_on_the_scanned_axis() -> None:
     assert (scan.axis, [c.name for c in scan.carries]) == (1, ["h"])
 
 
-@pytest.mark.parametrize(("step", "code"), [("h = concat([h, x_t], axis=1)", "E0301"), ("h = x_t > h", "E0303")])
+@pytest.mark.parametrize(
+    ("step", "code"), [("h = concat([h, x_t], axis=1)", "E0301"), ("h = x_t > h", "E0303")]
+)
 def test_a_carried_value_keeps_its_type(step: str, code: str) -> None:
     assert codes(net(SCAN.format(step=step), "x: float[B, T, 8]")) == [code]
 
@@ -154,7 +161,7 @@ def test_a_carried_value_keeps_its_type(step: str, code: str) -> None:
 def test_the_last_init_rule_wins_and_states_are_left_alone() -> None:
     program = build(
         net(
-            'y = x -> c: Conv2d(4, 3) -> bn: BatchNorm2d()\n'
+            "y = x -> c: Conv2d(4, 3) -> bn: BatchNorm2d()\n"
             'init { "**" = ones()  "c.weight" = zeros() }\nreturn y',
             "x: float[N, 3, H, W]",
         )
@@ -192,7 +199,10 @@ SIZED = net("return x -> fc: Linear(width)", params="width: int = 8") + "preset 
 
 def test_a_preset_fills_in_parameters() -> None:
     assert shapes(build(SIZED, "A.wide"))["fc.weight"] == (64, 8)
-    assert codes(SIZED + "expect param_count(A.wide()) == 576\nexpect param_count(A.wide(width=2)) == 18\n") == []
+    assert (
+        codes(SIZED + "expect param_count(A.wide()) == 576\nexpect param_count(A.wide(width=2)) == 18\n")
+        == []
+    )
 
 
 def test_settings_replace_parameters() -> None:
@@ -203,7 +213,9 @@ def test_settings_replace_parameters() -> None:
     assert module["A"](width=4).param_count == 36
 
 
-@pytest.mark.parametrize(("setting", "code"), [("widht=3", "E0210"), ('width="a"', "E0230"), ("width=1//0", "E0223")])
+@pytest.mark.parametrize(
+    ("setting", "code"), [("widht=3", "E0210"), ('width="a"', "E0230"), ("width=1//0", "E0223")]
+)
 def test_a_wrong_setting_is_reported(setting: str, code: str) -> None:
     module, _ = api.open_text(SIZED)
     assert module is not None
@@ -221,11 +233,17 @@ def test_presets_do_not_repeat_a_mistake() -> None:
 
 
 def test_independent_mistakes_are_all_reported() -> None:
-    assert codes(net("a = x @ x\nb = softmax(x, axis=5)\nc = Linera(3)\nreturn x")) == ["E0301", "E0305", "E0101"]
+    assert codes(net("a = x @ x\nb = softmax(x, axis=5)\nc = Linera(3)\nreturn x")) == [
+        "E0301",
+        "E0305",
+        "E0101",
+    ]
 
 
 def test_what_follows_from_a_mistake_is_silent() -> None:
-    assert codes(net("a = Linera(3)(x)\nb = relu(a) + a\nfor v in [a, b] { b = v + b }\nreturn b")) == ["E0101"]
+    assert codes(net("a = Linera(3)(x)\nb = relu(a) + a\nfor v in [a, b] { b = v + b }\nreturn b")) == [
+        "E0101"
+    ]
 
 
 def test_a_mistake_in_a_block_names_the_call() -> None:
@@ -235,3 +253,7 @@ def test_a_mistake_in_a_block_names_the_call() -> None:
     assert found[0].notes[-1].message == "in this call of `R`"
     assert found[0].notes[-1].span is not None
     assert found[0].notes[-1].span.text == "R(16)"
+
+
+def test_check_knows_the_keys_that_a_parity_run_reads() -> None:
+    assert set(resolve.PARITY) == {*parity_section.SETTINGS, *parity_section.SECTIONS}

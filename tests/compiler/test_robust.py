@@ -19,7 +19,20 @@ SEEDS = [
     if path.parent.name != "syntax" and path.stat().st_size < 2_000 and "million" not in path.name
 ]
 TOKEN = re.compile(r'"[^"\n]*"|[A-Za-z_]\w*|\d[\d_.eE]*|->|[<>=!]=|\*\*|//|\s+|#[^\n]*|.', re.S)
-VALUES = ("0", "-1", "1_000_000_000_000", "3", "2.5", "1e30", "10 ** 30", "true", "none", '"x"', "[]", "[1, 2]")
+VALUES = (
+    "0",
+    "-1",
+    "1_000_000_000_000",
+    "3",
+    "2.5",
+    "1e30",
+    "10 ** 30",
+    "true",
+    "none",
+    '"x"',
+    "[]",
+    "[1, 2]",
+)
 OPERATORS = "+ - * / // % ** @ == != < <= > >= and or in".split()
 MUTANTS = 1_500
 SECONDS = 15.0
@@ -87,13 +100,23 @@ BOMBS = {
     "polynomial": (net("return zeros([(B + T + H + W) ** 40])", "x: float[B, T, H, W]"), "E0223"),
     "blocks": (chain(40, BLOCK, LAST) + net("return x -> B0()"), "E0106"),
     "constants": (chain(40, "const c{i} = c{j} + c{j}\n", "const c40 = 1\n") + net("return x * c0"), None),
-    "constant chain": (chain(3000, "const c{i} = c{j} + 1\n", "const c3000 = 1\n") + net("return x * c0"), "E0106"),
-    "functions": (chain(30, "fn f{i}(n: int) -> int {{ return f{j}(n) + f{j}(n + 1) }}\n",
-                        "fn f30(n: int) -> int { return n }\n") + net("return x * f0(1)"), "E0106"),
+    "constant chain": (
+        chain(3000, "const c{i} = c{j} + 1\n", "const c3000 = 1\n") + net("return x * c0"),
+        "E0106",
+    ),
+    "functions": (
+        chain(
+            30,
+            "fn f{i}(n: int) -> int {{ return f{j}(n) + f{j}(n + 1) }}\n",
+            "fn f30(n: int) -> int { return n }\n",
+        )
+        + net("return x * f0(1)"),
+        "E0106",
+    ),
     "self": ("fn call(f: fn) -> int { return f(f) }\n" + net("return x * call(call)"), "E0106"),
     "numbers": (net(f"return x -> fc: Linear({10**30}) -> out: Linear({10**30})"), None),
     "zip": (net("for a, b in zip([1, 2, 3], [1]) { x = x + a }\n return x"), None),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", BOMBS)

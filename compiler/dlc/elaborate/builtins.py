@@ -55,17 +55,29 @@ def distribution(frame: Frame, node: syntax.Call) -> DistributionValue | None:
     spec = DISTRIBUTIONS[name]
     found: dict[str, AnyValue] = {}
     if len(given.positional) > len(spec):
-        raise fail("E0211", f"`{name}` takes {plural(len(spec), 'argument')}, {len(given.positional)} given", node.span,
-                   "too many", help=f"its arguments are {', '.join(k for k, _ in spec)}" if spec else f"write {name}()")  # fmt: skip
+        raise fail(
+            "E0211",
+            f"`{name}` takes {plural(len(spec), 'argument')}, {len(given.positional)} given",
+            node.span,
+            "too many",
+            help=f"its arguments are {', '.join(k for k, _ in spec)}" if spec else f"write {name}()",
+        )
     for (key, _), (value, _span) in zip(spec, given.positional, strict=False):
         found[key] = value
     for key, (value, span) in given.keywords.items():
         if key not in dict(spec):
-            raise fail("E0210", f"`{name}` has no argument `{key}`", span, "not an argument",
-                       help=suggest(key, dict(spec)) or (f"its arguments are {', '.join(dict(spec))}" if spec else f"write {name}()"),
-                       )  # fmt: skip
+            raise fail(
+                "E0210",
+                f"`{name}` has no argument `{key}`",
+                span,
+                "not an argument",
+                help=suggest(key, dict(spec))
+                or (f"its arguments are {', '.join(dict(spec))}" if spec else f"write {name}()"),
+            )
         if key in found:
-            raise fail("E0212", f"`{key}` is given twice", span, "given again here", help="remove one of the two")
+            raise fail(
+                "E0212", f"`{key}` is given twice", span, "given again here", help="remove one of the two"
+            )
         found[key] = value
     args: dict[str, Expr] = {}
     for key, default in spec:
@@ -129,7 +141,9 @@ def _number(function: Callable[[Any], Any]) -> Callable[[Expr], Any]:
 
 def _extreme(choose: Callable[..., Any]) -> Callable[..., Any]:
     def apply(*args: Expr) -> Any:
-        found = args[0].value if len(args) == 1 and isinstance(args[0].value, tuple) else [a.value for a in args]
+        found = (
+            args[0].value if len(args) == 1 and isinstance(args[0].value, tuple) else [a.value for a in args]
+        )
         if not found:
             raise statics.Wrong("an empty list has no largest or smallest element")
         if any(isinstance(value, Dim) for value in found):
@@ -192,24 +206,37 @@ def call(frame: Frame, function: Builtin, given: Arguments, node: syntax.Node) -
         if isinstance(value, ListValue) and all(isinstance(v, STATIC) for v in value.items):
             value = statics.operation("tuple", value.items, tuple(v.value for v in value.items))  # type: ignore[arg-type,union-attr]
         if not isinstance(value, STATIC):
-            raise fail("E0222", f"`{name}` is decided at compile time", span, f"this is {values.describe(value)}",
-                       help="use a number, a parameter or a list here")  # fmt: skip
+            raise fail(
+                "E0222",
+                f"`{name}` is decided at compile time",
+                span,
+                f"this is {values.describe(value)}",
+                help="use a number, a parameter or a list here",
+            )
         args.append(value)
     try:
         return statics.operation(name, args, _STATIC[name](*args))
     except statics.Wrong as wrong:
         code = "E0106" if "million" in str(wrong) else "E0223"
-        remedy = "loop over a smaller list" if code == "E0106" else f"write for example {_USAGE.get(name, name + '(2.0)')}"
+        remedy = (
+            "loop over a smaller list"
+            if code == "E0106"
+            else f"write for example {_USAGE.get(name, name + '(2.0)')}"
+        )
         raise fail(code, str(wrong), node.span, f"in `{name}`", help=remedy) from None
     except TypeError:
         raise fail("E0211", f"`{name}` is called with the wrong arguments", node.span, "in this call",
                    help=f"write for example {_USAGE.get(name, name + '(2.0)')}") from None  # fmt: skip
     except statics.Symbolic:
         raise fail(
-            "E0224", f"`{name}` of a size that is only known when the model runs", node.span, "not a number yet",
+            "E0224",
+            f"`{name}` of a size that is only known when the model runs",
+            node.span,
+            "not a number yet",
             help="give the size a number; to walk over an axis write `scan x_t in x along 1 { ... }`"
-            if name == "range" else "give the size a number",
-        ) from None  # fmt: skip
+            if name == "range"
+            else "give the size a number",
+        ) from None
 
 
 def _list_function(frame: Frame, name: str, given: Arguments, node: syntax.Node) -> AnyValue:
@@ -227,8 +254,11 @@ def _list_function(frame: Frame, name: str, given: Arguments, node: syntax.Node)
     static_args = [v for v, _ in given.positional if isinstance(v, STATIC)]
     if len(static_args) == len(given.positional):
         plain = [tuple(v.value) for v in static_args]
-        built = {"enumerate": lambda: tuple(enumerate(plain[0])), "zip": lambda: tuple(zip(*plain, strict=False)),
-                 "reversed": lambda: tuple(reversed(plain[0]))}  # fmt: skip
+        built: dict[str, Callable[[], tuple[Any, ...]]] = {
+            "enumerate": lambda: tuple(enumerate(plain[0])),
+            "zip": lambda: tuple(zip(*plain, strict=False)),
+            "reversed": lambda: tuple(reversed(plain[0])),
+        }
         return statics.operation(name, static_args, built[name]())
     if name == "enumerate":
         return ListValue(tuple(sequence([Const(value=i), item]) for i, item in enumerate(lists[0])))

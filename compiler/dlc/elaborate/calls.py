@@ -46,7 +46,9 @@ class Arguments:
         return [v for v, _ in self.positional] + [v for v, _ in self.keywords.values()]
 
 
-def arguments(frame: Frame, node: syntax.Call | None, first: tuple[AnyValue, Span] | None = None) -> Arguments:
+def arguments(
+    frame: Frame, node: syntax.Call | None, first: tuple[AnyValue, Span] | None = None
+) -> Arguments:
     """Evaluate the arguments of a call; `first` is what a pipe passes in."""
     from dlc.elaborate.expressions import elements, evaluate
 
@@ -237,7 +239,8 @@ def _sort_argument(
 
         inputs.extend(expect_operand(frame, item, span) for item in elements(frame, value, span))
         return
-    if isinstance(value, DTypeValue):
+    wanted = parameter.type.name if isinstance(parameter.type, syntax.NamedType) else ""
+    if isinstance(value, DTypeValue) and wanted == "dtype":
         attrs[name] = Const(value=value.name)
         return
     if isinstance(value, ListValue) and all(isinstance(item, STATIC) for item in value.items):
@@ -245,13 +248,21 @@ def _sort_argument(
         attrs[name] = statics.operation("tuple", items, tuple(item.value for item in items))
         return
     if not isinstance(value, STATIC):
-        inside = next((v for v in value.items if not isinstance(v, STATIC)), None) if isinstance(value, ListValue) else None
+        inside = (
+            next((v for v in value.items if not isinstance(v, STATIC)), None)
+            if isinstance(value, ListValue)
+            else None
+        )
         raise fail(
             "E0222", f"`{name}` is decided at compile time", span,
             f"this is {values.describe(value)}" if inside is None else f"in it is {values.describe(inside)}",
             help="pass a number, a parameter or a size; divide sizes with //",
         )  # fmt: skip
-    if parameter.type is not None and not signatures.fits(parameter.type, value) and name not in ("value", "subscripts"):
+    if (
+        parameter.type is not None
+        and not signatures.fits(parameter.type, value)
+        and name not in ("value", "subscripts")
+    ):
         signatures.check_static(frame, parameter, value, span, f"`{owner}`")
     attrs[name] = value
 
@@ -265,7 +276,7 @@ def _einsum(frame: Frame, given: Arguments, node: syntax.Node) -> AnyValue:
         raise fail("E0308", "einsum needs one equation", node.span, "here",
                    help='write for example einsum("b i k, b k j -> b i j", x, y)')  # fmt: skip
     tensors = [expect_tensor(frame, v, s) for v, s in found if (v, s) not in equation]
-    attrs: dict[str, Expr] = {"equation": equation[0][0]}  # type: ignore[dict-item]
+    attrs: dict[str, Expr] = {"equation": equation[0][0]}
     return apply(frame, "einsum", tensors, attrs, node)
 
 
@@ -382,10 +393,17 @@ def static_argument(frame: Frame, block: syntax.Block, name: syntax.Ident, value
     parameter = next((p for p in block.params if p.name.id == name.id), None)
     if parameter is None:
         raise fail(
-            "E0210", f"`{block.name.id}` has no parameter `{name.id}`", name.span, "not a parameter",
+            "E0210",
+            f"`{block.name.id}` has no parameter `{name.id}`",
+            name.span,
+            "not a parameter",
             help=suggest(name.id, (p.name.id for p in block.params))
-            or (f"its parameters are {', '.join(p.name.id for p in block.params)}" if block.params else "it has none"),
-        )  # fmt: skip
+            or (
+                f"its parameters are {', '.join(p.name.id for p in block.params)}"
+                if block.params
+                else "it has none"
+            ),
+        )
     found = evaluate(frame, value)
     return signatures.check_static(frame, parameter, found, value.span, f"`{block.name.id}`")
 
@@ -398,10 +416,12 @@ def build(frame: Frame, block: BlockValue, node: syntax.Call) -> BuiltBlock:
     names = [p.name.id for p in declaration.params]
     if len(given.positional) > len(names):
         raise fail(
-            "E0211", f"`{block.label}` takes {plural(len(names), 'parameter')}, {len(given.positional)} given",
-            given.positional[len(names)][1], "too many",
+            "E0211",
+            f"`{block.label}` takes {plural(len(names), 'parameter')}, {len(given.positional)} given",
+            given.positional[len(names)][1],
+            "too many",
             help=f"its parameters are {', '.join(names)}" if names else f"write `{block.label}()`",
-        )  # fmt: skip
+        )
     chosen: dict[str, tuple[AnyValue, Span]] = dict(zip(names, given.positional, strict=False))
     for key, pair in given.keywords.items():
         if key not in names:
@@ -412,12 +432,16 @@ def build(frame: Frame, block: BlockValue, node: syntax.Call) -> BuiltBlock:
                 edit=signatures.keyword_edit(pair[1], key, names),
             )  # fmt: skip
         if key in chosen:
-            raise fail("E0212", f"`{key}` is given twice", pair[1], "given again here", help="remove one of the two")
+            raise fail(
+                "E0212", f"`{key}` is given twice", pair[1], "given again here", help="remove one of the two"
+            )
         chosen[key] = pair
     for parameter in declaration.params:
         if parameter.name.id in chosen:
             value, span = chosen[parameter.name.id]
-            filled[parameter.name.id] = signatures.check_static(frame, parameter, value, span, f"`{block.label}`")
+            filled[parameter.name.id] = signatures.check_static(
+                frame, parameter, value, span, f"`{block.label}`"
+            )
     missing = [p.name.id for p in declaration.params if p.default is None and p.name.id not in filled]
     if missing:
         raise fail(
@@ -459,7 +483,9 @@ def name_layer(
 
 
 def _label_clash(name: str, span: Span, what: str) -> Failed:
-    return fail("E0107", f"`{name}` already names {what}", span, "named again here", help="choose another label")
+    return fail(
+        "E0107", f"`{name}` already names {what}", span, "named again here", help="choose another label"
+    )
 
 
 def _automatic_label(frame: Frame, built: BuiltBlock, origin: int) -> str:
@@ -507,7 +533,9 @@ def layer_attribute(frame: Frame, value: LayerValue | LayerPath, node: syntax.At
         return LayerPath(layer, full)
     candidates = sorted({known[len(path)] for known in layer.weights if known[: len(path)] == path})
     candidates += [
-        s.name.id for s in layer.block.declaration.body.statements if isinstance(s, syntax.Function) and not path
+        s.name.id
+        for s in layer.block.declaration.body.statements
+        if isinstance(s, syntax.Function) and not path
     ]
     if not layer.weights and not suggest(name, candidates):
         raise fail(

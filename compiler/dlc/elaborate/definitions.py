@@ -7,8 +7,9 @@ session, a `Call` node in the caller, and the results as values in the caller's 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from dlc import ir, statics, values
 from dlc.elaborate import signatures
@@ -47,7 +48,7 @@ class Recipe:
 
     declaration: syntax.Block | syntax.Function
     module: LoadedModule
-    kind: str
+    kind: Literal["block", "net", "fn"]
     name: str
     method: str
     params: Mapping[str, AnyValue]
@@ -191,9 +192,12 @@ def _outputs(frame: Frame, recipe: Recipe) -> tuple[ir.Output, ...]:
 
     if frame.result is None:
         raise fail(
-            "E0214", f"`{recipe.name}` returns nothing", recipe.declaration.name.span, "no `return` is reached",
+            "E0214",
+            f"`{recipe.name}` returns nothing",
+            recipe.declaration.name.span,
+            "no `return` is reached",
             help="end the body with `return ...`",
-        )  # fmt: skip
+        )
     span = frame.result_span or recipe.declaration.name.span
     flat: list[AnyValue] = []
     names: list[str | None] = []
@@ -212,9 +216,12 @@ def _outputs(frame: Frame, recipe: Recipe) -> tuple[ir.Output, ...]:
     if declared is not None:
         if len(declared) != len(tensors):
             raise fail(
-                "E0215", f"`{recipe.name}` declares {plural(len(declared), 'result')}, {len(tensors)} returned", span,
-                "returned here", help="make the body and the declared results after `->` agree",
-            )  # fmt: skip
+                "E0215",
+                f"`{recipe.name}` declares {plural(len(declared), 'result')}, {len(tensors)} returned",
+                span,
+                "returned here",
+                help="make the body and the declared results after `->` agree",
+            )
         names = [name for name, _ in declared]
         pattern = signatures.Pattern(frame, f"`{recipe.name}`", span)
         types = []
@@ -241,7 +248,11 @@ def _declared_results(result: syntax.Type | None) -> list[tuple[str | None, synt
 
 
 def _definition(
-    session: Session, frame: Frame, recipe: Recipe, inputs: tuple[ir.Input, ...], outputs: tuple[ir.Output, ...]
+    session: Session,
+    frame: Frame,
+    recipe: Recipe,
+    inputs: tuple[ir.Input, ...],
+    outputs: tuple[ir.Output, ...],
 ) -> ir.Definition:
     builder = frame.builder
     number = len(session.definitions) + 1
@@ -326,10 +337,25 @@ def call_function(frame: Frame, function: FunctionValue, given: Arguments, node:
     bound = signatures.bind(frame, declaration, declaration.params, given, what, node.span)
     tensors, params = _split_inputs(frame, declaration.params, bound, what)
     recipe = Recipe(
-        declaration, function.module, "fn", declaration.name.id, "forward", params,
-        tuple((p, _type_of(tensors, p), tensors[p.name.id][1]) for p in declaration.params if p.name.id in tensors),
-        declaration.result, declaration.body, (), {}, frame.training, frame.constant, None,
-    )  # fmt: skip
+        declaration,
+        function.module,
+        "fn",
+        declaration.name.id,
+        "forward",
+        params,
+        tuple(
+            (p, _type_of(tensors, p), tensors[p.name.id][1])
+            for p in declaration.params
+            if p.name.id in tensors
+        ),
+        declaration.result,
+        declaration.body,
+        (),
+        {},
+        frame.training,
+        frame.constant,
+        None,
+    )
     return _call(frame, recipe, tensors, None, node)
 
 
@@ -346,12 +372,16 @@ def _filled(frame: Frame, declaration: syntax.Function, given: Arguments, node: 
     return calls.apply(frame, "full", [], attrs, node)
 
 
-def _type_of(tensors: Mapping[str, tuple[TensorValue | None, Span]], parameter: syntax.Parameter) -> TensorType | None:
+def _type_of(
+    tensors: Mapping[str, tuple[TensorValue | None, Span]], parameter: syntax.Parameter
+) -> TensorType | None:
     value = tensors[parameter.name.id][0]
     return value.type if value is not None else None
 
 
-def run_static_function(frame: Frame, function: FunctionValue, given: Arguments, node: syntax.Node) -> AnyValue:
+def run_static_function(
+    frame: Frame, function: FunctionValue, given: Arguments, node: syntax.Node
+) -> AnyValue:
     """Run a compile-time function; its result keeps only its value and its arguments' names."""
     from dlc.elaborate import statements
 
@@ -360,15 +390,15 @@ def run_static_function(frame: Frame, function: FunctionValue, given: Arguments,
     what = f"`{declaration.name.id}`"
     bound = signatures.bind(frame, declaration, declaration.params, given, what, node.span)
     session = frame.session
-    inner = Frame(session, function.module, Builder(session), frame.training, declaration.name.id, constant=True)
+    inner = Frame(
+        session, function.module, Builder(session), frame.training, declaration.name.id, constant=True
+    )
     for parameter in declaration.params:
         value, span = bound[parameter.name.id]
         inner.names[parameter.name.id] = signatures.check_static(frame, parameter, value, span, what)
     try:
-        try:
+        with suppress(Returned):
             statements.run(inner, declaration.body.statements)
-        except Returned:
-            pass
     except Failed as failed:
         raise _told(frame, failed, node, declaration.name.id) from None
     if inner.builder.broken:
@@ -378,8 +408,13 @@ def run_static_function(frame: Frame, function: FunctionValue, given: Arguments,
                    help="end the body with `return ...`")  # fmt: skip
     result = inner.result[0]
     if declaration.result is not None and not signatures.fits(declaration.result, result):
-        raise fail("E0230", f"{what} declares {signatures.show_type(declaration.result)}", node.span,
-                   f"it returned {values.describe(result)}", help="make the body and the type after `->` agree")  # fmt: skip
+        raise fail(
+            "E0230",
+            f"{what} declares {signatures.show_type(declaration.result)}",
+            node.span,
+            f"it returned {values.describe(result)}",
+            help="make the body and the type after `->` agree",
+        )
     return result
 
 
@@ -408,7 +443,9 @@ def block_parameters(frame: Frame, block: BlockValue, span: Span) -> dict[str, A
                 raise fail("E0213", f"`{block.label}` needs `{name}`", span, f"`{name}` is missing",
                            help=f"write {block.label}({name}=...)")  # fmt: skip
             value = evaluate(inner, parameter.default)
-            inner.names[name] = signatures.check_static(inner, parameter, value, parameter.span, f"`{block.label}`")
+            inner.names[name] = signatures.check_static(
+                inner, parameter, value, parameter.span, f"`{block.label}`"
+            )
         found[name] = inner.names[name]
     return found
 
@@ -429,9 +466,21 @@ def block_recipe(
         own = {s.name.id: s for s in declaration.body.statements if isinstance(s, syntax.Function)}
         members = tuple(s for s in declaration.body.statements if not isinstance(s, syntax.Function))
     return Recipe(
-        declaration, block.module, declaration.kind, declaration.name.id, method, params, inputs, result, body,
-        members, own, training, frame.constant, block,
-    )  # fmt: skip
+        declaration,
+        block.module,
+        declaration.kind,
+        declaration.name.id,
+        method,
+        params,
+        inputs,
+        result,
+        body,
+        members,
+        own,
+        training,
+        frame.constant,
+        block,
+    )
 
 
 def find_method(block: BlockValue, method: str, span: Span) -> syntax.Function | syntax.Block:
@@ -448,8 +497,13 @@ def find_method(block: BlockValue, method: str, span: Span) -> syntax.Function |
             help=suggest(method, methods) or f"its methods are {', '.join(methods) or 'none'}",
         )  # fmt: skip
     if methods[method].body is None:
-        raise fail("E0116", f"function `{method}` has no body", methods[method].span,
-                   "only the standard library declares primitives", help="add a body: `{ return ... }`")  # fmt: skip
+        raise fail(
+            "E0116",
+            f"function `{method}` has no body",
+            methods[method].span,
+            "only the standard library declares primitives",
+            help="add a body: `{ return ... }`",
+        )
     return methods[method]
 
 
@@ -532,7 +586,9 @@ def _outer_sizes(
         value = tensors[parameter.name.id][0]
         if value is None or not isinstance(parameter.type, syntax.NamedType):
             continue
-        found.update({k: v for k, v in signatures.named_sizes(parameter.type, value.type).items() if k not in found})
+        found.update(
+            {k: v for k, v in signatures.named_sizes(parameter.type, value.type).items() if k not in found}
+        )
         for axis, size in enumerate(value.type.shape):
             found.setdefault(f"{parameter.name.id}.{axis}", size)
     return {name: found.get(name, Const(value=ref.value)) for name, ref in definition.sizes.items()}
@@ -586,7 +642,9 @@ def know_weights(frame: Frame, layer: LayerValue) -> None:
     if layer.weights or layer.block.declaration.inputs is None:
         return
     params = block_parameters(frame, layer.block, layer.span)
-    inner = Frame(frame.session, layer.block.module, Builder(frame.session), frame.training, layer.block.label)
+    inner = Frame(
+        frame.session, layer.block.module, Builder(frame.session), frame.training, layer.block.label
+    )
     inner.names.update(params)
     for statement in layer.block.declaration.body.statements:
         if isinstance(statement, syntax.Variable) and statement.kind != "sample":

@@ -28,8 +28,13 @@ def check(loader: Loader, module: LoadedModule, item: syntax.Expect) -> tuple[Se
         else:
             value = _value(session, module, node)
             if not isinstance(value, bool):
-                raise fail("E0502", "an expectation is true or false", node.span, f"this is {statics.describe(value)}",
-                           help="compare it: expect param_count(Net()) == 72")  # fmt: skip
+                raise fail(
+                    "E0502",
+                    "an expectation is true or false",
+                    node.span,
+                    f"this is {statics.describe(value)}",
+                    help="compare it: expect param_count(Net()) == 72",
+                )
             holds, found = value, "false"
         if not holds:
             raise fail("E0501", "the expectation does not hold", item.span, f"found {found}",
@@ -60,12 +65,16 @@ def _shown(value: Any) -> str:
 
 
 def _value(session: Session, module: LoadedModule, node: syntax.Expr) -> Any:
-    if isinstance(node, syntax.Attribute) and isinstance(node.value, syntax.Call) and _is(node.value, "shape"):
+    if (
+        isinstance(node, syntax.Attribute)
+        and isinstance(node.value, syntax.Call)
+        and _is(node.value, "shape")
+    ):
         return _shape(session, module, node.value, node.name)
     if isinstance(node, syntax.Call) and _is(node, "shape"):
         return _shape(session, module, node, None)
     if isinstance(node, syntax.Call) and _is(node, "param_count"):
-        if len(node.args) != 1 or node.keywords:
+        if len(node.args) != 1 or node.keywords or isinstance(node.args[0], syntax.Spread):
             raise fail("E0211", "param_count takes one net", node.span, "in this call",
                        help="write param_count(LeNet5())")  # fmt: skip
         block = programs.resolve_net(session, module, node.args[0])
@@ -85,7 +94,7 @@ def _is(node: syntax.Call, name: str) -> bool:
 
 
 def _shape(session: Session, module: LoadedModule, node: syntax.Call, field: syntax.Ident | None) -> Any:
-    if len(node.args) != 1:
+    if len(node.args) != 1 or isinstance(node.args[0], syntax.Spread):
         raise fail("E0211", "shape takes a net and the shapes of its inputs", node.span, "in this call",
                    help="write shape(Net(), x=[2, 3, 32, 32])")  # fmt: skip
     block = programs.resolve_net(session, module, node.args[0])
@@ -96,9 +105,9 @@ def _shape(session: Session, module: LoadedModule, node: syntax.Call, field: syn
     if field is not None:
         chosen = [o for o in outputs if o.name == field.id]
         if not chosen:
-            names = ", ".join(o.name or "-" for o in outputs)
+            shown = ", ".join(o.name or "-" for o in outputs)
             raise fail("E0225", f"there is no result `{field.id}`", field.span, "not found",
-                       help=f"the results are {names}")  # fmt: skip
+                       help=f"the results are {shown}")  # fmt: skip
         return chosen[0].type.sizes
     if len(outputs) > 1:
         names = [o.name for o in outputs if o.name]
@@ -120,16 +129,26 @@ def _input_sizes(
     for keyword in node.keywords:
         parameter = declared.get(keyword.name.id)
         if parameter is None:
-            raise fail("E0210", f"`{block.label}` has no input `{keyword.name.id}`", keyword.span, "not an input",
-                       help=f"its inputs are {', '.join(declared)}")  # fmt: skip
+            raise fail(
+                "E0210",
+                f"`{block.label}` has no input `{keyword.name.id}`",
+                keyword.span,
+                "not an input",
+                help=f"its inputs are {', '.join(declared)}",
+            )
         value = evaluate(frame, keyword.value)
         if not isinstance(value, STATIC) or not isinstance(value.value, tuple):
             raise fail("E0305", "a shape is a list of sizes", keyword.value.span, "here",
                        help="write x=[2, 3, 32, 32]")  # fmt: skip
         for size in value.value:
             if not isinstance(size, int) or isinstance(size, bool) or size < 1:
-                raise fail("E0306", f"a size is an integer from 1 on, not {statics.describe(size)}", keyword.value.span,
-                           "in this shape", help="write x=[2, 3, 32, 32]")  # fmt: skip
+                raise fail(
+                    "E0306",
+                    f"a size is an integer from 1 on, not {statics.describe(size)}",
+                    keyword.value.span,
+                    "in this shape",
+                    help="write x=[2, 3, 32, 32]",
+                )
         _bind_shape(block, parameter, value.value, keyword, sizes)
     missing = [name for name in declared if name not in {k.name.id for k in node.keywords}]
     if missing:
@@ -139,7 +158,11 @@ def _input_sizes(
 
 
 def _bind_shape(
-    block: Any, parameter: syntax.Parameter, shape: tuple[Any, ...], keyword: syntax.Keyword, sizes: dict[str, Any]
+    block: Any,
+    parameter: syntax.Parameter,
+    shape: tuple[Any, ...],
+    keyword: syntax.Keyword,
+    sizes: dict[str, Any],
 ) -> None:
     type_ = parameter.type
     if not isinstance(type_, syntax.NamedType):
@@ -147,14 +170,24 @@ def _bind_shape(
                    "no shape fits", help="write for example float[B, 3, H, W]")  # fmt: skip
     dims_ = type_.shape or ()
     if len(dims_) != len(shape):
-        raise fail("E0302", f"`{parameter.name.id}` of `{block.label}` has {len(dims_)} axes, not {len(shape)}",
-                   keyword.span, "this shape", notes=(f"its type is {type_.span.text}",),
-                   help="give one size for each axis")  # fmt: skip
+        raise fail(
+            "E0302",
+            f"`{parameter.name.id}` of `{block.label}` has {len(dims_)} axes, not {len(shape)}",
+            keyword.span,
+            "this shape",
+            notes=(f"its type is {type_.span.text}",),
+            help="give one size for each axis",
+        )
     for dim, size in zip(dims_, shape, strict=True):
         if isinstance(dim, syntax.Name) and dim.id[:1].isupper():
             if sizes.setdefault(dim.id, size) != size:
                 raise fail("E0301", f"size `{dim.id}` is {sizes[dim.id]} and {size}", keyword.span,
                            "these differ", help="make them equal")  # fmt: skip
         elif isinstance(dim, syntax.Literal_) and dim.value != size:
-            raise fail("E0301", f"`{parameter.name.id}` of `{block.label}`: size {size} instead of {dim.value}",
-                       keyword.span, f"its type is {type_.span.text}", help="give the declared size")  # fmt: skip
+            raise fail(
+                "E0301",
+                f"`{parameter.name.id}` of `{block.label}`: size {size} instead of {dim.value}",
+                keyword.span,
+                f"its type is {type_.span.text}",
+                help="give the declared size",
+            )

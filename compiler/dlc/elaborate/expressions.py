@@ -7,7 +7,7 @@ from typing import Any
 
 from dlc import ir, statics, values
 from dlc.dims import Dim
-from dlc.elaborate import calls, shapes
+from dlc.elaborate import calls
 from dlc.elaborate.failure import Failed, fail
 from dlc.elaborate.frame import Frame
 from dlc.ir import Const, Expr, Operation, Ref, TensorType
@@ -110,13 +110,17 @@ def lookup(frame: Frame, name: str, span: Span) -> AnyValue:
         return statics.ref("training", frame.training, "training")
     hint = _did_you_mean(frame, name)
     raise fail(
-        "E0101", f"unknown name `{name}`", span, "not found in this scope", help=hint or "define it, or import it",
+        "E0101",
+        f"unknown name `{name}`",
+        span,
+        "not found in this scope",
+        help=hint or "define it, or import it",
         edit=Edit(span, hint.split("`")[1]) if hint else None,
-    )  # fmt: skip
+    )
 
 
 def _not_updated(frame: Frame, name: str, number: int, span: Span) -> None:
-    """A state has one value in a body, the one it had before: reading it after `update` would be ambiguous."""
+    """A state has one value in a body, the one from before: reading it after `update` would be ambiguous."""
     state = frame.builder.updated.get(number)
     if state is not None:
         raise fail(
@@ -189,8 +193,13 @@ def _file_constant(frame: Frame, module: LoadedModule, item: syntax.Const) -> An
             help="give it a value of its own",
         )  # fmt: skip
     if len(active) > MOST_NESTED:
-        raise fail("E0106", "constants are nested too deeply", item.name.span, f"more than {MOST_NESTED} levels",
-                   help="compute it in fewer steps")  # fmt: skip
+        raise fail(
+            "E0106",
+            "constants are nested too deeply",
+            item.name.span,
+            f"more than {MOST_NESTED} levels",
+            help="compute it in fewer steps",
+        )
     active.append(item)
     try:
         inner = _module_frame(frame, module)
@@ -308,14 +317,22 @@ def _binary(frame: Frame, node: syntax.Binary) -> AnyValue:
             "E0222", f"`{node.op}` is decided at compile time", node.span,
             f"this is {values.describe(left)}", help="compare tensors element-wise instead",
         )  # fmt: skip
-    operands = [calls.expect_operand(frame, left, node.left.span), calls.expect_operand(frame, right, node.right.span)]
+    operands = [
+        calls.expect_operand(frame, left, node.left.span),
+        calls.expect_operand(frame, right, node.right.span),
+    ]
     return calls.apply(frame, OPERATORS[node.op], operands, {}, node)
 
 
 def _logic(frame: Frame, node: syntax.Binary, left: Expr) -> AnyValue:
     if not isinstance(left.value, bool):
-        raise fail("E0223", f"`{node.op}` needs true or false", node.left.span,
-                   f"this is {statics.describe(left.value)}", help="compare it, for example: x > 0")  # fmt: skip
+        raise fail(
+            "E0223",
+            f"`{node.op}` needs true or false",
+            node.left.span,
+            f"this is {statics.describe(left.value)}",
+            help="compare it, for example: x > 0",
+        )
     if left.value == (node.op == "or"):
         return _skipped(frame, node, left)
     right = evaluate(frame, node.right)
@@ -352,10 +369,12 @@ def _static_binary(frame: Frame, node: syntax.Binary, left: Expr, right: Expr) -
         if settled is not None:
             return statics.operation(node.op, (left, right), settled)
         raise fail(
-            "E0224", f"`{node.span.text}` depends on a size that is only known when the model runs", node.span,
+            "E0224",
+            f"`{node.span.text}` depends on a size that is only known when the model runs",
+            node.span,
             f"{left.value} {node.op} {right.value} holds for some sizes only",
             help="use `require` to settle it, or give the size a number",
-        ) from None  # fmt: skip
+        ) from None
     except statics.Symbolic:
         operands: list[TensorValue | Expr] = [left, right]
         return calls.apply(frame, OPERATORS[node.op], operands, {}, node)
@@ -372,8 +391,13 @@ def _list_sum(frame: Frame, node: syntax.Binary, left: AnyValue, right: AnyValue
                    help="work on each: [relu(y) for y in ys]")  # fmt: skip
     items = (*elements(frame, left, node.left.span), *elements(frame, right, node.right.span))
     if len(items) > MOST_LAYERS:
-        raise fail("E0106", f"this list has more than {MOST_LAYERS:_} tensors or layers", node.span, "it grows here",
-                   help="use a shorter list")  # fmt: skip
+        raise fail(
+            "E0106",
+            f"this list has more than {MOST_LAYERS:_} tensors or layers",
+            node.span,
+            "it grows here",
+            help="use a shorter list",
+        )
     return ListValue(items)
 
 
@@ -398,9 +422,12 @@ def _attribute(frame: Frame, node: syntax.Attribute) -> AnyValue:
             return calls.layer_attribute(frame, value, node)
         case ListValue() | TensorValue():
             raise fail(
-                "E0225", f"{values.describe(value)} has no `{name}`", node.name.span, "not found",
-                help="sizes are named in the signature (x: float[B, T]); the rest are functions, as in transpose(x)",
-            )  # fmt: skip
+                "E0225",
+                f"{values.describe(value)} has no `{name}`",
+                node.name.span,
+                "not found",
+                help="sizes are named in the signature (x: float[B, T]); others are functions: transpose(x)",
+            )
         case Poison():
             raise Failed(None)
         case _:
@@ -435,11 +462,17 @@ def named_preset(frame: Frame, block: BlockValue, name: str, span: Span) -> Bloc
     section = sections.get(name)
     if section is None:
         raise fail(
-            "E0225", f"`{block.label}` has no preset `{name}`", span, "not found",
-            help=suggest(name, sections) or (
-                f"its presets are {', '.join(sections)}" if sections else f"write: preset {block.label}.{name} {{ }}"
+            "E0225",
+            f"`{block.label}` has no preset `{name}`",
+            span,
+            "not found",
+            help=suggest(name, sections)
+            or (
+                f"its presets are {', '.join(sections)}"
+                if sections
+                else f"write: preset {block.label}.{name} {{ }}"
             ),
-        )  # fmt: skip
+        )
     inner = _module_frame(frame, block.module)
     filled = dict(block.filled)
     given: set[str] = set()
@@ -485,8 +518,13 @@ def _bound(frame: Frame, node: syntax.Expr | None) -> object:
         return None
     found = static(frame, node, "a slice bound")
     if not isinstance(found.value, (int, Dim)):
-        raise fail("E0305", "a slice bound is an integer", node.span, f"this is {statics.describe(found.value)}",
-                   help="write for example x[1:3]")  # fmt: skip
+        raise fail(
+            "E0305",
+            "a slice bound is an integer",
+            node.span,
+            f"this is {statics.describe(found.value)}",
+            help="write for example x[1:3]",
+        )
     return found.value
 
 
@@ -501,10 +539,17 @@ def _list_index(frame: Frame, node: syntax.Index, value: AnyValue) -> AnyValue:
     subscript = node.subscripts[0]
     items = elements(frame, value, node.value.span)
     if isinstance(subscript, syntax.Slice):
-        bounds = [_bound(frame, part) for part in (subscript.start, subscript.stop, subscript.step)]
+        bounds: list[Any] = [
+            _bound(frame, part) for part in (subscript.start, subscript.stop, subscript.step)
+        ]
         if bounds[2] == 0 or any(isinstance(bound, Dim) for bound in bounds):
-            raise fail("E0305", "a list is cut at numbers, in steps that are not 0", node.span, "in this slice",
-                       help="write for example x[1:3]")  # fmt: skip
+            raise fail(
+                "E0305",
+                "a list is cut at numbers, in steps that are not 0",
+                node.span,
+                "in this slice",
+                help="write for example x[1:3]",
+            )
         return sequence(items[slice(*bounds)])
     if isinstance(subscript, syntax.Ellipsis_):
         raise fail("E0305", "a list has one axis", node.span, "`...` selects axes of a tensor",
@@ -514,7 +559,9 @@ def _list_index(frame: Frame, node: syntax.Index, value: AnyValue) -> AnyValue:
         try:
             return statics.item(value, position)
         except statics.Wrong as wrong:
-            raise fail("E0305", str(wrong), node.span, "no such element", help=_positions(len(items))) from None
+            raise fail(
+                "E0305", str(wrong), node.span, "no such element", help=_positions(len(items))
+            ) from None
     where = position.value
     if not isinstance(where, int) or isinstance(where, bool) or not -len(items) <= where < len(items):
         raise fail("E0305", f"position {statics.show(where)} is outside a list of {len(items)}", node.span,

@@ -129,7 +129,11 @@ class Session:
         if not self.calls or not diagnostic.code.startswith("E03"):
             return diagnostic
         name, span = self.calls[-1]
-        if not self.is_user(span.source) or not diagnostic.span or diagnostic.span.source.name.startswith("std/"):
+        if (
+            not self.is_user(span.source)
+            or not diagnostic.span
+            or diagnostic.span.source.name.startswith("std/")
+        ):
             return diagnostic
         return replace(diagnostic, notes=(*diagnostic.notes, Note(f"in this call of `{name}`", span)))
 

@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 from dlc import dims, ir, statics, values
 from dlc.dims import Dim
@@ -16,7 +15,7 @@ from dlc.elaborate import definitions, signatures
 from dlc.elaborate.failure import Failed, fail
 from dlc.elaborate.frame import Builder, Elaborated, Frame, InitRule, Session
 from dlc.ir import Const, Expr, Operation, Ref, TensorType
-from dlc.modules import LoadedModule, Loader, suggest
+from dlc.modules import LoadedModule, Loader
 from dlc.values import AnyValue, BlockValue
 from dlc_grammar import syntax
 from dlc_grammar.source import Span
@@ -37,9 +36,7 @@ def methods_of(block: syntax.Block) -> list[str]:
     return sorted(names, key=lambda name: name != "forward")
 
 
-def input_type(
-    frame: Frame, parameter: syntax.Parameter, sizes: Mapping[str, int | Dim]
-) -> TensorType:
+def input_type(frame: Frame, parameter: syntax.Parameter, sizes: Mapping[str, int | Dim]) -> TensorType:
     """The type of a net's input: capital names are its size variables."""
     type_ = parameter.type
     if not isinstance(type_, syntax.NamedType) or type_.shape is None:
@@ -49,14 +46,21 @@ def input_type(
         raise signatures.unknown_type(type_)
     shape: list[Expr] = []
     for dim in type_.shape:
-        if isinstance(dim, (syntax.DimPack, syntax.DimAny)) or (isinstance(dim, syntax.Name) and dim.id == "_"):
-            raise fail("E0302", "the shape of a net's input is written out", dim.span, "an open shape",
-                       help="name each axis: float[B, T, D]")  # fmt: skip
+        if isinstance(dim, (syntax.DimPack, syntax.DimAny)) or (
+            isinstance(dim, syntax.Name) and dim.id == "_"
+        ):
+            raise fail(
+                "E0302",
+                "the shape of a net's input is written out",
+                dim.span,
+                "an open shape",
+                help="name each axis: float[B, T, D]",
+            )
         if isinstance(dim, syntax.Name) and dim.id[:1].isupper() and dim.id not in frame.names:
             size = sizes.get(dim.id, dims.variable(dim.id))
             frame.names[dim.id] = statics.ref(dim.id, size)
         shape.append(Const(value=signatures.size_of(frame, dim).value))
-    return TensorType(dtype=type_.name, shape=tuple(shape))
+    return TensorType(dtype=signatures.dtype_of(type_), shape=tuple(shape))
 
 
 def elaborate_method(
@@ -69,7 +73,7 @@ def elaborate_method(
     function = definitions.find_method(block, method, span)
     params = definitions.block_parameters(frame, block, span)
     typing = Frame(session, block.module, Builder(session), training, block.label)
-    typing.names.update({k: v for k, v in params.items()})
+    typing.names.update(params)
     inputs = []
     for parameter in definitions.method_inputs(function):
         type_ = None if parameter.name.id in absent else input_type(typing, parameter, sizes or {})
@@ -151,7 +155,13 @@ def callees(region: ir.Region) -> Iterator[str]:
 
 def too_deep(span: Span) -> Failed:
     """E0106 where an expression or a chain of calls is nested beyond what can be followed."""
-    return fail("E0106", "this is nested too deeply", span, "the limit was reached in here", help="flatten the program")
+    return fail(
+        "E0106",
+        "this is nested too deeply",
+        span,
+        "the limit was reached in here",
+        help="flatten the program",
+    )
 
 
 def _labels_across_methods(session: Session, made: list[Elaborated]) -> None:
@@ -159,16 +169,20 @@ def _labels_across_methods(session: Session, made: list[Elaborated]) -> None:
     seen: dict[tuple[str, str], tuple[str, int | ir.Location]] = {}
     for item in made:
         definition = item.definition
-        named: list[tuple[str, int | ir.Location, ir.Location]] = [(w.name, w.at, w.at) for w in definition.weights]
+        named: list[tuple[str, int | ir.Location, ir.Location]] = [
+            (w.name, w.at, w.at) for w in definition.weights
+        ]
         named.extend((layer.name, layer.origin, layer.at) for layer in definition.layers)
         for name, identity, at in named:
             method, other = seen.setdefault((definition.family, name), (definition.method, identity))
             if method != definition.method and other != identity:
                 raise fail(
-                    "E0107", f"`{name}` already names a layer of `{method}`", _span(session, at),
+                    "E0107",
+                    f"`{name}` already names a layer of `{method}`",
+                    _span(session, at),
                     f"named again in `{definition.method}`",
-                    help="choose another label; to share the layer, make it before the methods: name = Block(...)",
-                )  # fmt: skip
+                    help="choose another label; to share the layer, make it before the methods",
+                )
 
 
 # ---------------------------------------------------------------- weights and initial values
@@ -194,14 +208,21 @@ def _span(session: Session, at: ir.Location) -> Span:
     raise Failed(None)
 
 
-def _weights_of(session: Session, made: Elaborated, memo: dict[str, Any]) -> dict[str, ir.WeightSpec]:
+def _numbers_of(type_: TensorType) -> tuple[int, ...]:
+    """The sizes of a weight, which are numbers (E0304 was checked)."""
+    return tuple(size for size in type_.sizes if isinstance(size, int))
+
+
+def _weights_of(
+    session: Session, made: Elaborated, memo: dict[str, dict[str, ir.WeightSpec]]
+) -> dict[str, ir.WeightSpec]:
     definition = made.definition
     if definition.id in memo:
         return memo[definition.id]
     found: dict[str, ir.WeightSpec] = {}
     for weight in definition.weights:
         found[weight.name] = ir.WeightSpec(
-            path=weight.name, kind=weight.kind, shape=tuple(weight.tensor.type.sizes),
+            path=weight.name, kind=weight.kind, shape=_numbers_of(weight.tensor.type),
             init=weight.init.name, init_args=_numbers(weight.init), at=weight.at,
         )  # fmt: skip
     for layer in definition.layers:
@@ -259,7 +280,9 @@ def glob(pattern: str) -> re.Pattern[str]:
         elif pattern[at] == "{" and "}" in pattern[at:]:
             stop = pattern.index("}", at)
             inside = pattern[at + 1 : stop]
-            choices = "|".join(fnmatch.translate(c)[4:-3] if "*" in c else re.escape(c) for c in inside.split(","))
+            choices = "|".join(
+                fnmatch.translate(c)[4:-3] if "*" in c else re.escape(c) for c in inside.split(",")
+            )
             out, at = out + (f"(?:{choices})" if "," in inside else "[^.]+"), stop + 1
         else:
             out, at = out + re.escape(pattern[at]), at + 1
@@ -315,7 +338,13 @@ def resolve_net(session: Session, module: LoadedModule, node: syntax.Expr) -> Bl
         return value.block
     if isinstance(value, BlockValue):
         return value
-    raise fail("E0236", "a net is needed here", node.span, f"this is {values.describe(value)}", help="write for example LeNet5()")
+    raise fail(
+        "E0236",
+        "a net is needed here",
+        node.span,
+        f"this is {values.describe(value)}",
+        help="write for example LeNet5()",
+    )
 
 
 def new_session(loader: Loader) -> Session:

@@ -1,7 +1,7 @@
 """Names, before anything runs: unknown names and cycles in every body, also where no net uses it.
 
-In: a loaded file. Out: diagnostics (E0101, E0105, and E0602, E0606 for the names in sections). What a name *is* (block, tensor, number) is decided
-when its body is elaborated.
+In: a loaded file. Out: diagnostics (E0101, E0102, E0105, E0108, and E0602, E0606 for the names in sections).
+What a name *is* (block, tensor, number) is decided when its body is elaborated.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from dlc_grammar.source import Span
 
 MOST_HINTS = 50
 """Searching a name that is close takes time: a file with more unknown names has another problem."""
-ALWAYS = frozenset({*calls.BUILTINS, *DTYPES, "training", "int", "float", "bool", "str", "num", "list", "dtype"})
+ALWAYS = frozenset(
+    {*calls.BUILTINS, *DTYPES, "training", "int", "float", "bool", "str", "num", "list", "dtype"}
+)
 
 
 def resolve(loader: Loader, module: LoadedModule) -> list[Diagnostic]:
@@ -37,7 +39,9 @@ def resolve(loader: Loader, module: LoadedModule) -> list[Diagnostic]:
             edit = Edit(span, hint.split("`")[1]) if hint else None
             help_ = hint or "define it, or import it"
             found.append(
-                Diagnostic("E0101", f"unknown name `{name}`", span, "not found in this scope", (), help_, edit)
+                Diagnostic(
+                    "E0101", f"unknown name `{name}`", span, "not found in this scope", (), help_, edit
+                )
             )
     found.extend(_cycles(module))
     for declaration in module.declarations.values():
@@ -56,9 +60,13 @@ def _alias(loader: Loader, module: LoadedModule, declaration: Declaration) -> It
     target = module.find(name.id) or (loader.prelude.find(name.id) if loader.prelude else None)
     if target is not None and isinstance(target[1], syntax.Function):
         yield Diagnostic(
-            "E0236", f"`{declaration.name.id}` is not a block", value.span, f"this is the function `{name.id}`", (),
+            "E0236",
+            f"`{declaration.name.id}` is not a block",
+            value.span,
+            f"this is the function `{name.id}`",
+            (),
             "write for example: block Norm = GroupNorm(32)",
-        )  # fmt: skip
+        )
 
 
 def _parameters(declaration: Declaration) -> Iterator[Diagnostic]:
@@ -80,11 +88,17 @@ def _parameters(declaration: Declaration) -> Iterator[Diagnostic]:
                 (Note("first declared here", seen[name]),), "rename one of the two",
             )  # fmt: skip
         seen.setdefault(name, parameter.name.span)
-        if name[:1].isupper() and not (isinstance(parameter.type, syntax.KindType) and parameter.type.kind == "block"):
+        if name[:1].isupper() and not (
+            isinstance(parameter.type, syntax.KindType) and parameter.type.kind == "block"
+        ):
             yield Diagnostic(
-                "E0108", "a parameter has a lower-case name", parameter.name.span, "capitals are for blocks and sizes",
-                (), f"write `{name[:1].lower() + name[1:]}`",
-            )  # fmt: skip
+                "E0108",
+                "a parameter has a lower-case name",
+                parameter.name.span,
+                "capitals are for blocks and sizes",
+                (),
+                f"write `{name[:1].lower() + name[1:]}`",
+            )
 
 
 # ---------------------------------------------------------------- sections

@@ -35,7 +35,9 @@ class Application:
     checks: list[tuple[Expr, Expr]] = field(default_factory=list)
     """Pairs of sizes that could not be decided and are checked at run time."""
 
-    def fail(self, code: str, message: str, label: str, help: str = "", notes: tuple[str, ...] = ()) -> Failed:
+    def fail(
+        self, code: str, message: str, label: str, help: str = "", notes: tuple[str, ...] = ()
+    ) -> Failed:
         return fail(code, message, self.span, label, help=help, notes=notes)
 
     @property
@@ -202,12 +204,15 @@ def _no_outer_product(site: Application, shapes: Sequence[tuple[Expr, ...]], res
             if any(size in leading for size in stretched):
                 name = next(size for size in stretched if size in leading)
                 raise site.fail(
-                    "E0309", f"combining {_shown(low)} with {_shown(high)} would make an outer product",
+                    "E0309",
+                    f"combining {_shown(low)} with {_shown(high)} would make an outer product",
                     f"this would be {_shown(result)}",
-                    notes=(f"shapes are aligned from the right, so size `{name}` lands on two different axes",),
+                    notes=(
+                        f"shapes are aligned from the right, so size `{name}` lands on two different axes",
+                    ),
                     help="make the shapes agree: rearrange one side, or write the 1s out if the outer product"
                     " is meant",
-                )  # fmt: skip
+                )
 
 
 def elementwise(site: Application) -> list[TensorType]:
@@ -231,7 +236,10 @@ def logical(site: Application) -> list[TensorType]:
     for type_ in site.types():
         if type_.dtype != "bool":
             raise site.fail(
-                "E0307", f"`{site.shown}` needs bool tensors", f"this is {type_}", help="compare first: x != 0.0"
+                "E0307",
+                f"`{site.shown}` needs bool tensors",
+                f"this is {type_}",
+                help="compare first: x != 0.0",
             )
     return [TensorType(dtype="bool", shape=broadcast_shape(site, [t.shape for t in site.types()]))]
 
@@ -288,14 +296,14 @@ def reduction(site: Application) -> list[TensorType]:
     axes = axes_of(site, type_.rank)
     keep = bool(site.attr("keep").value)
     shape = tuple(
-        ONE if axis in axes else size
-        for axis, size in enumerate(type_.shape)
-        if keep or axis not in axes
+        ONE if axis in axes else size for axis, size in enumerate(type_.shape) if keep or axis not in axes
     )
     dtype: DType = type_.dtype
     if site.op in ("any", "all"):
         if dtype != "bool":
-            raise site.fail("E0307", f"`{site.shown}` needs a bool tensor", f"this is {type_}", "compare first: x > 0.0")
+            raise site.fail(
+                "E0307", f"`{site.shown}` needs a bool tensor", f"this is {type_}", "compare first: x > 0.0"
+            )
     elif dtype == "bool" or (site.op in ("mean", "variance") and dtype not in FLOATS):
         raise site.fail("E0307", f"`{site.shown}` of {type_}", "this has no such reduction",
                         help="convert it: cast(x, float)")  # fmt: skip
@@ -312,7 +320,9 @@ def along_axis(site: Application) -> list[TensorType]:
 def top_k(site: Application) -> list[TensorType]:
     type_ = site.type()
     if type_.rank < 1:
-        raise site.fail("E0302", f"top_k of {type_}", "this has no axis", "give it a tensor of one axis or more")
+        raise site.fail(
+            "E0302", f"top_k of {type_}", "this has no axis", "give it a tensor of one axis or more"
+        )
     count, size = site.attrs["k"], type_.shape[-1]
     if isinstance(size.value, int) and isinstance(count.value, int) and not 1 <= count.value <= size.value:
         raise site.fail("E0305", f"top_k of {count.value} among {size.value}", "there are not so many",
@@ -331,8 +341,12 @@ def sizes_of(site: Application, expr: Expr, what: str = "shape") -> tuple[Expr, 
     found = []
     for position, value in enumerate(values):
         if not isinstance(value, (int, Dim)) or isinstance(value, bool):
-            raise site.fail("E0306", f"a {what} is a list of sizes", f"{statics.describe(value)} is not a size",
-                            "write for example [B, 4 * D]; divide sizes with //")  # fmt: skip
+            raise site.fail(
+                "E0306",
+                f"a {what} is a list of sizes",
+                f"{statics.describe(value)} is not a size",
+                "write for example [B, 4 * D]; divide sizes with //",
+            )
         if isinstance(value, int) and value < 1:
             raise site.fail("E0306", f"a size is at least 1, not {value}", f"in this {what}",
                             "check the numbers that it is computed from")  # fmt: skip
@@ -434,18 +448,28 @@ def split(site: Application) -> list[TensorType]:
     else:
         count = parts.value
         if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= MOST_PARTS:
-            raise site.fail("E0306", "split needs a number of parts", f"this is {statics.describe(count)}",
-                            "write for example split(x, 2), or the size of each part: split(x, [4, 4])")  # fmt: skip
+            raise site.fail(
+                "E0306",
+                "split needs a number of parts",
+                f"this is {statics.describe(count)}",
+                "write for example split(x, 2), or the size of each part: split(x, [4, 4])",
+            )
         if isinstance(size.value, int) and size.value < count:
-            raise site.fail("E0306", f"split of {type_} into {count} parts", f"the axis has only {size.value}",
-                            "split into fewer parts")  # fmt: skip
+            raise site.fail(
+                "E0306",
+                f"split of {type_} into {count} parts",
+                f"the axis has only {size.value}",
+                "split into fewer parts",
+            )
         share = statics.binary("//", size, parts)
         message = f"split of {type_} into {count} parts leaves a rest"
         require_equal(site, size, times(share, parts), site.span, message, "")
         sizes = (share,) * count
     site.attrs["sizes"] = statics.operation("tuple", sizes, tuple(part.value for part in sizes))
     return [
-        TensorType(dtype=type_.dtype, shape=tuple(part if i == axis else s for i, s in enumerate(type_.shape)))
+        TensorType(
+            dtype=type_.dtype, shape=tuple(part if i == axis else s for i, s in enumerate(type_.shape))
+        )
         for part in sizes
     ]
 
@@ -470,10 +494,16 @@ def index(site: Application) -> list[TensorType]:
     subscripts = site.attrs["subscripts"].value
     shown = [s for s in subscripts if s != "..."]
     if len(shown) > type_.rank:
-        raise site.fail("E0305", f"{plural(len(shown), 'subscript')} for {type_}", f"this has {plural_axes(type_.rank)}",
-                        "give one subscript for each axis, or fewer")  # fmt: skip
+        raise site.fail(
+            "E0305",
+            f"{plural(len(shown), 'subscript')} for {type_}",
+            f"this has {plural_axes(type_.rank)}",
+            "give one subscript for each axis, or fewer",
+        )
     if len(shown) < len(subscripts) - 1:
-        raise site.fail("E0305", "`...` is written twice", "in this index", "one `...` stands for all other axes")
+        raise site.fail(
+            "E0305", "`...` is written twice", "in this index", "one `...` stands for all other axes"
+        )
     gap = type_.rank - len(shown)
     full: list[object] = []
     for subscript in subscripts:
@@ -484,19 +514,25 @@ def index(site: Application) -> list[TensorType]:
         if isinstance(subscript, tuple):
             shape.append(_sliced(site, size, subscript))
         elif isinstance(size.value, int) and not -size.value <= subscript < size.value:  # type: ignore[operator]
-            raise site.fail("E0305", f"position {subscript} is outside an axis of {size.value}", "in this index",
-                            f"positions run from 0 to {size.value - 1}, or from -{size.value} to -1")  # fmt: skip
+            raise site.fail(
+                "E0305",
+                f"position {subscript} is outside an axis of {size.value}",
+                "in this index",
+                f"positions run from 0 to {size.value - 1}, or from -{size.value} to -1",
+            )
     return [TensorType(dtype=type_.dtype, shape=tuple(shape))]
 
 
 def _sliced(site: Application, size: Expr, subscript: tuple[object, ...]) -> Expr:
     start, stop, step = subscript[1:]
     if isinstance(step, Dim) or step == 0:
-        raise site.fail("E0305", f"a slice in steps of {step}", "in this index", "a step is a number, and not 0")
+        raise site.fail(
+            "E0305", f"a slice in steps of {step}", "in this index", "a step is a number, and not 0"
+        )
     if start is None and stop is None and step in (None, 1):
         return size
     if isinstance(size.value, int) and not isinstance(start, Dim) and not isinstance(stop, Dim):
-        count = len(range(*slice(start, stop, step).indices(size.value)))  # type: ignore[arg-type]
+        count = len(range(*slice(start, stop, step).indices(size.value)))
         if count == 0:
             raise site.fail("E0305", f"this slice of an axis of {size.value} is empty", "in this index",
                             "a slice x[a:b] holds the positions from a up to b - 1")  # fmt: skip
@@ -515,14 +551,24 @@ def _sliced(site: Application, size: Expr, subscript: tuple[object, ...]) -> Exp
     return Const(value=extent)
 
 
+def _is_pad(pair: object) -> bool:
+    """Whether this is (before, after), neither negative."""
+    return (
+        isinstance(pair, tuple)
+        and len(pair) == 2
+        and all(isinstance(n, (int, Dim)) and not (isinstance(n, int) and n < 0) for n in pair)
+    )
+
+
 def pad(site: Application) -> list[TensorType]:
     type_, pads = site.type(), site.attrs["pads"].value
-    if not isinstance(pads, tuple) or len(pads) != type_.rank or not all(
-        isinstance(p, tuple) and len(p) == 2 and all(isinstance(n, (int, Dim)) and not (isinstance(n, int) and n < 0) for n in p)
-        for p in pads
-    ):  # fmt: skip
-        raise site.fail("E0305", "pad needs (before, after) for every axis", f"this has {type_.rank} axes",
-                        help="write for example pad(x, [(0, 0), (1, 2)])")  # fmt: skip
+    if not isinstance(pads, tuple) or len(pads) != type_.rank or not all(_is_pad(pair) for pair in pads):
+        raise site.fail(
+            "E0305",
+            "pad needs (before, after) for every axis",
+            f"this has {type_.rank} axes",
+            help="write for example pad(x, [(0, 0), (1, 2)])",
+        )
     shape = tuple(
         plus(size, Const(value=low + high)) if low or high else size
         for size, (low, high) in zip(type_.shape, pads, strict=True)
@@ -639,8 +685,12 @@ def _pattern(site: Application) -> tuple[list[list[str]], list[list[str]]]:
         raise site.fail("E0308", "the brackets of the pattern do not match", f"this is {statics.show(text)}",
                         help='write for example "b (h w) c -> b h w c"')  # fmt: skip
     if len(sides) != 2:
-        raise site.fail("E0308", "a pattern is two lists of axes with `->` between", f"this is {statics.show(text)}",
-                        help='write for example "b (h w) c -> b h w c"')  # fmt: skip
+        raise site.fail(
+            "E0308",
+            "a pattern is two lists of axes with `->` between",
+            f"this is {statics.show(text)}",
+            help='write for example "b (h w) c -> b h w c"',
+        )
     return _groups(sides[0]), _groups(sides[1])
 
 
@@ -650,9 +700,11 @@ def rearrange(site: Application) -> list[TensorType]:
     left, right = _pattern(site)
     if len(left) != type_.rank:
         raise site.fail(
-            "E0308", f"the pattern has {plural_axes(len(left))} on the left, the tensor {type_.rank}", f"this is {type_}",
+            "E0308",
+            f"the pattern has {plural_axes(len(left))} on the left, the tensor {type_.rank}",
+            f"this is {type_}",
             "name every axis of the tensor, in order",
-        )  # fmt: skip
+        )
     given = _given_sizes(site)
     sizes = dict(given)
     for group, size in zip(left, type_.shape, strict=True):
@@ -687,9 +739,11 @@ def _bind_group(site: Application, group: list[str], size: Expr, sizes: dict[str
     known = product([sizes[name] for name in group if name in sizes])
     if len(unknown) > 1:
         raise site.fail(
-            "E0308", f"the sizes of {' and '.join(unknown)} cannot be told apart", f"their product is {size.value}",
+            "E0308",
+            f"the sizes of {' and '.join(unknown)} cannot be told apart",
+            f"their product is {size.value}",
             help=f"give one of them: {unknown[0]}=...",
-        )  # fmt: skip
+        )
     if not unknown:
         require_equal(site, size, known, site.span, f"axis ({' '.join(group)}) of the pattern", "")
         return
@@ -699,8 +753,12 @@ def _bind_group(site: Application, group: list[str], size: Expr, sizes: dict[str
     if not isinstance(known.value, int):
         quotient = _divide_exactly(size, known)
         if quotient is None:
-            raise site.fail("E0308", f"the size of {unknown[0]} cannot be told", f"{size.value} / {known.value}",
-                            help=f"give it: {unknown[0]}=...")  # fmt: skip
+            raise site.fail(
+                "E0308",
+                f"the size of {unknown[0]} cannot be told",
+                f"{size.value} / {known.value}",
+                help=f"give it: {unknown[0]}=...",
+            )
         sizes[unknown[0]] = quotient
         return
     share = statics.binary("//", size, known)
@@ -749,7 +807,9 @@ def _check_names(site: Application, left: list[str], right: list[str], given: di
                         help=f"add {unsized[0]}=...")  # fmt: skip
     stray = [name for name in given if name not in left and name not in right]
     if stray:
-        raise site.fail("E0308", f"`{stray[0]}` is not in the pattern", "given here", f"remove {stray[0]}=...")
+        raise site.fail(
+            "E0308", f"`{stray[0]}` is not in the pattern", "given here", f"remove {stray[0]}=..."
+        )
 
 
 def einsum(site: Application) -> list[TensorType]:
@@ -760,14 +820,22 @@ def einsum(site: Application) -> list[TensorType]:
                         help='write for example "b i k, b k j -> b i j"')  # fmt: skip
     operands = [side.split() for side in sides[0].split(",")]
     if len(operands) != len(site.inputs):
-        raise site.fail("E0308", f"the equation names {plural(len(operands), 'tensor')}, {len(site.inputs)} given",
-                        "in this equation", "separate the axes of each tensor by a comma")  # fmt: skip
+        raise site.fail(
+            "E0308",
+            f"the equation names {plural(len(operands), 'tensor')}, {len(site.inputs)} given",
+            "in this equation",
+            "separate the axes of each tensor by a comma",
+        )
     sizes: dict[str, Expr] = {}
     for position, names in enumerate(operands):
         type_ = site.type(position)
         if len(names) != type_.rank:
-            raise site.fail("E0308", f"operand {position + 1} has {plural_axes(type_.rank)}, the equation names "
-                            f"{len(names)}", f"it is {type_}", "name every axis, separated by spaces")  # fmt: skip
+            raise site.fail(
+                "E0308",
+                f"operand {position + 1} has {plural_axes(type_.rank)}, the equation names {len(names)}",
+                f"it is {type_}",
+                "name every axis, separated by spaces",
+            )
         for name, size in zip(names, type_.shape, strict=True):
             if name in sizes:
                 require_equal(site, sizes[name], size, site.span, f"axis `{name}` of the equation", "")
@@ -778,7 +846,9 @@ def einsum(site: Application) -> list[TensorType]:
         raise site.fail("E0308", f"axis `{stray}` of the result is in no operand", "in this equation",
                         "name an axis of an operand, or repeat the result afterwards")  # fmt: skip
     if len(set(result)) != len(result):
-        raise site.fail("E0308", "an axis of the result is named twice", "in this equation", "name each axis once")
+        raise site.fail(
+            "E0308", "an axis of the result is named twice", "in this equation", "name each axis once"
+        )
     dtype = promote(site, range(len(site.inputs)))
     return [TensorType(dtype=dtype, shape=tuple(sizes[name] for name in result))]
 

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 STATIC = (Const, Ref, Operation)
 FLOATING = frozenset({"float", "wide", "f64", "f32", "bf16", "f16"})
+ALL_DTYPES: tuple[ir.DType, ...] = ("f64", "wide", "f32", "float", "bf16", "f16", "int", "bool")
 DTYPES = FLOATING | {"int", "bool", "num"}
 Bound = dict[str, tuple[AnyValue, Span]]
 
@@ -51,7 +52,8 @@ def is_tensor_list(type_: syntax.Type | None) -> bool:
     return (
         isinstance(type_, syntax.NamedType)
         and type_.name == "list"
-        and bool(type_.shape)
+        and type_.shape is not None
+        and len(type_.shape) > 0
         and isinstance(type_.shape[0], syntax.Index)
     )
 
@@ -74,7 +76,12 @@ def returns_tensor(declaration: syntax.Function) -> bool:
 
 
 def bind(
-    frame: Frame, declaration: Any, params: Sequence[syntax.Parameter], given: Arguments, what: str, span: Span
+    frame: Frame,
+    declaration: Any,
+    params: Sequence[syntax.Parameter],
+    given: Arguments,
+    what: str,
+    span: Span,
 ) -> Bound:
     """Values for parameters by name; defaults see the parameters before them. Raises E021x."""
     from dlc.elaborate.expressions import evaluate
@@ -95,7 +102,9 @@ def bind(
                 edit=keyword_edit(pair[1], key_, names),
             )  # fmt: skip
         if key_ in bound:
-            raise fail("E0212", f"`{key_}` is given twice", pair[1], "given again here", help="remove one of the two")
+            raise fail(
+                "E0212", f"`{key_}` is given twice", pair[1], "given again here", help="remove one of the two"
+            )
         bound[key_] = pair
     for parameter in params:
         name = parameter.name.id
@@ -117,7 +126,9 @@ def keyword_edit(span: Span, name: str, known: Sequence[str]) -> Edit | None:
     return Edit(Span(span.source, span.start, span.start + len(name)), hint.split("`")[1]) if hint else None
 
 
-def check_static(frame: Frame, parameter: syntax.Parameter, value: AnyValue, span: Span, what: str) -> AnyValue:
+def check_static(
+    frame: Frame, parameter: syntax.Parameter, value: AnyValue, span: Span, what: str
+) -> AnyValue:
     """A compile-time argument checked against its declared type. Raises E0230."""
     if isinstance(value, Poison):
         raise Failed(None)
@@ -141,9 +152,12 @@ def check_static(frame: Frame, parameter: syntax.Parameter, value: AnyValue, spa
     if isinstance(value, STATIC) and isinstance(value.value, float) and fits(parameter.type, Const(value=1)):
         remedy = "divide with //, or round with int(...)"
     raise fail(
-        "E0230", f"`{parameter.name.id}` of {what} is {wanted}", span, f"this is {values.describe(value)}",
+        "E0230",
+        f"`{parameter.name.id}` of {what} is {wanted}",
+        span,
+        f"this is {values.describe(value)}",
         help=remedy,
-    )  # fmt: skip
+    )
 
 
 def _closed(parameter: syntax.Parameter, block: BlockValue, span: Span, what: str) -> None:
@@ -162,7 +176,7 @@ def _wants_float(type_: syntax.Type | None) -> bool:
 
 
 def _as_float(value: Expr) -> Expr:
-    if isinstance(value.value, bool) or isinstance(value.value, Dim):
+    if isinstance(value.value, (bool, Dim)):
         return value
     if isinstance(value, Const):
         return Const(value=float(value.value))
@@ -230,7 +244,9 @@ def _fits_tuple(type_: syntax.TupleType, value: Any) -> bool:
 
 def _fits_list(type_: syntax.NamedType, value: AnyValue) -> bool:
     if isinstance(value, ListValue):
-        return bool(type_.shape) and not isinstance(type_.shape[0], syntax.Name)
+        return (
+            type_.shape is not None and len(type_.shape) > 0 and not isinstance(type_.shape[0], syntax.Name)
+        )
     if not isinstance(value, STATIC) or not isinstance(value.value, tuple):
         return False
     if not type_.shape:
@@ -298,9 +314,14 @@ class Pattern:
             raise unknown_type(type_)
         if not _dtype_fits(type_.name, actual.dtype):
             raise fail(
-                "E0303", f"{label} is {type_.name}, not {actual.dtype}", span, f"got {actual}",
-                help=f"convert it: cast(x, {type_.name})" if name else "convert it with cast, or change the type after `->`",
-            )  # fmt: skip
+                "E0303",
+                f"{label} is {type_.name}, not {actual.dtype}",
+                span,
+                f"got {actual}",
+                help=f"convert it: cast(x, {type_.name})"
+                if name
+                else "convert it with cast, or change the type after `->`",
+            )
         assert type_.shape is not None
         for dim, size in self._align(label, type_, actual, span):
             self._match_dim(label, dim, size, actual, span)
@@ -311,14 +332,20 @@ class Pattern:
         shape = type_.shape or ()
         packs = [i for i, d in enumerate(shape) if isinstance(d, (syntax.DimPack, syntax.DimAny))]
         if len(packs) > 1:
-            raise fail("E0302", f"the type of {label} has two runs of axes", type_.span, "only one can be open")
+            raise fail(
+                "E0302", f"the type of {label} has two runs of axes", type_.span, "only one can be open"
+            )
         fixed = len(shape) - len(packs)
         if (not packs and actual.rank != fixed) or actual.rank < fixed:
             least = "at least " if packs else ""
             raise fail(
-                "E0302", f"{label} has {least}{shapes.plural_axes(fixed)}, not {actual.rank}", span, f"got {actual}",
-                notes=(f"its type is {type_.span.text}",), help="reshape or rearrange it first",
-            )  # fmt: skip
+                "E0302",
+                f"{label} has {least}{shapes.plural_axes(fixed)}, not {actual.rank}",
+                span,
+                f"got {actual}",
+                notes=(f"its type is {type_.span.text}",),
+                help="reshape or rearrange it first",
+            )
         if not packs:
             return list(zip(shape, actual.shape, strict=True))
         at, run = packs[0], actual.rank - fixed
@@ -389,9 +416,13 @@ def unknown_type(type_: syntax.NamedType) -> Failed:
     name_span = Span(type_.span.source, type_.span.start, type_.span.start + len(type_.name))
     hint = suggest(type_.name, sorted(DTYPES))
     return fail(
-        "E0101", f"unknown type `{type_.name}`", name_span, "not a type of tensors",
-        help=hint or "tensors are float, int or bool", edit=Edit(name_span, hint.split("`")[1]) if hint else None,
-    )  # fmt: skip
+        "E0101",
+        f"unknown type `{type_.name}`",
+        name_span,
+        "not a type of tensors",
+        help=hint or "tensors are float, int or bool",
+        edit=Edit(name_span, hint.split("`")[1]) if hint else None,
+    )
 
 
 def _dtype_fits(declared: str, actual: str) -> bool:
@@ -413,7 +444,11 @@ def size_of(frame: Frame, node: Any) -> Expr:
             or "sizes are bound by the shapes of the inputs; write a number or a parameter",
         )  # fmt: skip
     value = evaluate(frame, node)
-    if isinstance(value, STATIC) and isinstance(value.value, (int, Dim)) and not isinstance(value.value, bool):
+    if (
+        isinstance(value, STATIC)
+        and isinstance(value.value, (int, Dim))
+        and not isinstance(value.value, bool)
+    ):
         if isinstance(value.value, int) and value.value < 1:
             raise fail("E0306", f"a size is at least 1, not {value.value}", node.span, "in this shape",
                        help="check the numbers that it is computed from")  # fmt: skip
@@ -435,7 +470,9 @@ def shape_of(frame: Frame, type_: syntax.NamedType) -> tuple[Expr, ...]:
                 pack = lookup(frame, dim.name, dim.span)
                 found.extend(e for e in elements(frame, pack, dim.span) if isinstance(e, STATIC))
             case syntax.DimAny():
-                raise fail("E0302", "`...` has no size here", dim.span, "in this shape", help="write the sizes")
+                raise fail(
+                    "E0302", "`...` has no size here", dim.span, "in this shape", help="write the sizes"
+                )
             case _:
                 found.append(size_of(frame, dim))
     return tuple(found)
@@ -447,11 +484,19 @@ def tensor_type(frame: Frame, type_: syntax.Type) -> TensorType:
         raise unknown_type(type_)
     if not isinstance(type_, syntax.NamedType) or type_.shape is None:
         scalar = isinstance(type_, syntax.NamedType) and type_.name in DTYPES
-        raise fail("E0302", "a tensor type is needed", type_.span, "this has no shape",
-                   help=f"a scalar is written {type_.span.text}[]" if scalar else "write for example float[B, T]",
-                   )  # fmt: skip
-    dtype = "float" if type_.name == "num" else type_.name
-    return TensorType(dtype=dtype, shape=shape_of(frame, type_))
+        raise fail(
+            "E0302",
+            "a tensor type is needed",
+            type_.span,
+            "this has no shape",
+            help=f"a scalar is written {type_.span.text}[]" if scalar else "write for example float[B, T]",
+        )
+    return TensorType(dtype=dtype_of(type_), shape=shape_of(frame, type_))
+
+
+def dtype_of(type_: syntax.NamedType) -> ir.DType:
+    """The dtype that a type names; `num` alone stands for float."""
+    return next((dtype for dtype in ALL_DTYPES if dtype == type_.name), "float")
 
 
 def result_types(frame: Frame, function: FunctionValue, bound: Bound, node: syntax.Node) -> list[TensorType]:
@@ -475,7 +520,7 @@ def result_types(frame: Frame, function: FunctionValue, bound: Bound, node: synt
         assert isinstance(parameter.type, syntax.NamedType)
         dtypes.add(tensor.type.dtype)
         pattern.match(parameter.name.id, parameter.type, tensor.type, span)
-    outer = {name: e for name, e in _outer_sizes(frame, declaration, bound).items()}
+    outer = _outer_sizes(frame, declaration, bound)
     found = []
     for type_ in _result_fields(declaration.result):
         try:
@@ -484,8 +529,13 @@ def result_types(frame: Frame, function: FunctionValue, bound: Bound, node: synt
             if failed.diagnostic is None or failed.diagnostic.code != "E0306":
                 raise
             size = failed.diagnostic.message.rpartition(" ")[2]
-            raise fail("E0306", f"the result of {what} would have size {size}", node.span, "no size is below 1",
-                       help="make the input larger, or the kernel smaller") from None  # fmt: skip
+            raise fail(
+                "E0306",
+                f"the result of {what} would have size {size}",
+                node.span,
+                "no size is below 1",
+                help="make the input larger, or the kernel smaller",
+            ) from None
         found.append(_express(made, outer, inner))
     for type_made in found:
         _positive(type_made, node.span, what)
@@ -495,8 +545,13 @@ def result_types(frame: Frame, function: FunctionValue, bound: Bound, node: synt
 def _positive(type_: TensorType, span: Span, what: str) -> None:
     for size in type_.sizes:
         if isinstance(size, int) and size < 1:
-            raise fail("E0306", f"the result of {what} would have size {size}", span, f"this would be {type_}",
-                       help="make the input larger, or the kernel smaller")  # fmt: skip
+            raise fail(
+                "E0306",
+                f"the result of {what} would have size {size}",
+                span,
+                f"this would be {type_}",
+                help="make the input larger, or the kernel smaller",
+            )
 
 
 def _result_fields(result: syntax.Type | None) -> list[syntax.NamedType]:
@@ -510,11 +565,9 @@ def _with_dtype(made: TensorType, declared: syntax.NamedType, dtypes: set[str]) 
     """`float` and `num` results have the operands' own dtype."""
     floats = dtypes & FLOATING
     if declared.name in ("float", "num"):
-        for dtype in ("f64", "wide", "f32", "float", "bf16", "f16"):
-            if dtype in floats:
+        for dtype in ALL_DTYPES:
+            if dtype in (dtypes if declared.name == "num" else floats):
                 return TensorType(dtype=dtype, shape=made.shape)
-        if declared.name == "num" and dtypes:
-            return TensorType(dtype=next(iter(dtypes)), shape=made.shape)
     return made
 
 

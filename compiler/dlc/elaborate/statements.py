@@ -1,4 +1,4 @@
-"""Statements of a body, run in order; findings in the user's text are reported and the next statement runs."""
+"""Statements of a body, run in order; findings in the user's text are reported, and the next one runs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 from dlc import dims, ir, statics, values
 from dlc.dims import Dim
@@ -161,7 +161,7 @@ def _bind_list(frame: Frame, name: str, value: ListValue, node: syntax.Node) -> 
     if not all(isinstance(item, TensorValue) for item in value.items):
         return ListValue(value.items, None)
     old = frame.names.get(name)
-    edit = "new"
+    edit: Literal["new", "append", "pop"] = "new"
     if isinstance(old, ListValue):
         if value.items[:-1] == old.items and len(value.items) == len(old.items) + 1:
             edit = "append"
@@ -274,11 +274,22 @@ def _update(frame: Frame, node: syntax.Update) -> None:
     if declared is None:
         states = [w.name for w in frame.builder.weights if w.kind == "state"]
         if any(w.name == node.name.id for w in frame.builder.weights):
-            raise fail("E0113", f"`{node.name.id}` is a param, not a state", node.name.span, "updated here",
-                       help=f"params are trained; what is updated is declared as: state {node.name.id}: ...")  # fmt: skip
-        raise fail("E0113", f"`{node.name.id}` is not a state", node.name.span, "updated here",
-                   help=f"the states are {', '.join(states)}" if states else "declare it: state m: float[C] ~ zeros()",
-                   )  # fmt: skip
+            raise fail(
+                "E0113",
+                f"`{node.name.id}` is a param, not a state",
+                node.name.span,
+                "updated here",
+                help=f"params are trained; what is updated is declared as: state {node.name.id}: ...",
+            )
+        raise fail(
+            "E0113",
+            f"`{node.name.id}` is not a state",
+            node.name.span,
+            "updated here",
+            help=f"the states are {', '.join(states)}"
+            if states
+            else "declare it: state m: float[C] ~ zeros()",
+        )
     if not frame.training:
         raise fail("E0402", "`update` outside `if training`", node.span, "states change in training only",
                    help="write if training { update ... }")  # fmt: skip
@@ -327,8 +338,13 @@ def _targets(
     if len(targets) == 1:
         items = [element]
     elif isinstance(element, STATIC) and not isinstance(element.value, tuple):
-        raise fail("E0215", f"{len(targets)} names for one value", span, f"each element is one value: {statics.show(element.value)}",
-                   help=f"number them: for {', '.join(t.id for t in targets)} in enumerate({span.text})")  # fmt: skip
+        raise fail(
+            "E0215",
+            f"{len(targets)} names for one value",
+            span,
+            f"each element is one value: {statics.show(element.value)}",
+            help=f"number them: for {', '.join(t.id for t in targets)} in enumerate({span.text})",
+        )
     else:
         items = elements(frame, element, span)
         if len(items) != len(targets):
@@ -359,9 +375,12 @@ def _iterable(frame: Frame, node: syntax.Expr) -> tuple[AnyValue, Expr]:
         raise Failed(None)
     if isinstance(value, TensorValue):
         raise fail(
-            "E0221", "`for` loops over compile-time lists, and this is a tensor", node.span, f"this is {value.type}",
+            "E0221",
+            "`for` loops over compile-time lists, and this is a tensor",
+            node.span,
+            f"this is {value.type}",
             help="use `scan x_t in x along 1 carry h { ... }` to loop over an axis",
-        )  # fmt: skip
+        )
     raise fail("E0221", f"{values.describe(value)} is not a list", node.span, "a list is needed here",
                help="loop over range(n), a list, or enumerate/zip of lists")  # fmt: skip
 
@@ -383,7 +402,10 @@ def _for(frame: Frame, node: syntax.For) -> None:
             break
     for target in node.targets:
         frame.names.pop(target.id, None)
-        frame.gone[target.id] = ("it exists inside the loop only", "keep its value under another name inside the loop")
+        frame.gone[target.id] = (
+            "it exists inside the loop only",
+            "keep its value under another name inside the loop",
+        )
     frame.builder.add(
         ir.For(origin=frame.session.origin(node), at=frame.location(node),
                targets=tuple(t.id for t in node.targets), iterable=iterable, rounds=tuple(rounds)),
@@ -430,30 +452,43 @@ def _scan(frame: Frame, node: syntax.Scan) -> None:
     if node.along is not None:
         found = static(frame, node.along, "the scanned axis").value
         if not isinstance(found, int) or isinstance(found, bool):
-            raise fail("E0305", "the scanned axis is an integer", node.along.span,
-                       f"this is {statics.describe(found)}", help="write `along 1` for the second axis")  # fmt: skip
+            raise fail(
+                "E0305",
+                "the scanned axis is an integer",
+                node.along.span,
+                f"this is {statics.describe(found)}",
+                help="write `along 1` for the second axis",
+            )
         axis = found
     inputs, length, axis = _scan_inputs(frame, node, axis)
     inner = replace(frame, names=dict(frame.names), in_scan=True, emissions=[], maybe=dict(frame.maybe))
     for scanned in inputs:
-        inner.names[scanned.name] = TensorValue(ir.Use(id=scanned.inside.id, name=scanned.name), scanned.inside.type)
+        inner.names[scanned.name] = TensorValue(
+            ir.Use(id=scanned.inside.id, name=scanned.name), scanned.inside.type
+        )
     carries = [_carry_in(frame, inner, name) for name in node.carry]
     with builder.region() as nodes:
         try:
             run(inner, node.body.statements)
         except Returned:
             if not builder.broken:
-                raise fail("E0216", "`return` inside a scan", inner.result_span or node.span, "a scan has no result",
-                           help="carry the value, or emit it: emit out = h") from None  # fmt: skip
+                raise fail(
+                    "E0216",
+                    "`return` inside a scan",
+                    inner.result_span or node.span,
+                    "a scan has no result",
+                    help="carry the value, or emit it: emit out = h",
+                ) from None
     if builder.broken:
         for name in [*node.carry, *(e.name for e in _emits(node.body))]:
             frame.names[name.id] = POISON
         return
-    for name in assigned(node.body.statements):
-        if name not in frame.names:
-            frame.gone[name] = (
-                "it exists inside the scan only", f"collect it with `emit`, or carry it: write `emit {name}s = {name}`"
-            )  # fmt: skip
+    for inside in assigned(node.body.statements):
+        if inside not in frame.names:
+            frame.gone[inside] = (
+                "it exists inside the scan only",
+                f"collect it with `emit`, or carry it: write `emit {inside}s = {inside}`",
+            )
     made = tuple(_carry_out(frame, inner, *carry) for carry in carries)
     emissions = tuple(_emission(frame, emit, value, axis, length) for emit, value in inner.emissions or [])
     builder.add(
@@ -476,8 +511,13 @@ def _scan_inputs(frame: Frame, node: syntax.Scan, axis: int) -> tuple[list[ir.Sc
                 count = value.args[0]
         else:
             if isinstance(value, STATIC):
-                raise fail("E0221", f"a scan walks over tensors, not {statics.describe(value.value)}", source.value.span,
-                           "nothing to walk over", help="write `scan k in range(8)` for 8 steps")  # fmt: skip
+                raise fail(
+                    "E0221",
+                    f"a scan walks over tensors, not {statics.describe(value.value)}",
+                    source.value.span,
+                    "nothing to walk over",
+                    help="write `scan k in range(8)` for 8 steps",
+                )
             tensor = calls.expect_tensor(frame, value, source.value.span)
             rank = tensor.type.rank
             if not -rank <= axis < rank:
@@ -507,7 +547,9 @@ def _carry_in(frame: Frame, inner: Frame, name: syntax.Ident) -> tuple[syntax.Id
     return name, value, inside
 
 
-def _carry_out(frame: Frame, inner: Frame, name: syntax.Ident, initial: TensorValue, inside: ir.Tensor) -> ir.Carry:
+def _carry_out(
+    frame: Frame, inner: Frame, name: syntax.Ident, initial: TensorValue, inside: ir.Tensor
+) -> ir.Carry:
     final = calls.expect_tensor(inner, inner.names[name.id], name.span)
     _same_type(frame, inside.type, final.type, name.span, f"the carried `{name.id}`", "each step leaves")
     output = frame.builder.tensor(initial.type)
@@ -548,9 +590,15 @@ def _decision(frame: Frame, node: syntax.Expr) -> Expr:
     if isinstance(value, Poison):
         raise Failed(None)
     if not isinstance(value, STATIC) or not isinstance(value.value, bool):
-        raise fail("E0223", "a condition is true or false", node.span, f"this is {values.describe(value)}",
-                   help=f"compare it, for example: {node.span.text} != none" if isinstance(value, STATIC) and value.value is None
-                   else f"compare it, for example: {node.span.text} > 0")  # fmt: skip
+        raise fail(
+            "E0223",
+            "a condition is true or false",
+            node.span,
+            f"this is {values.describe(value)}",
+            help=f"compare it, for example: {node.span.text} != none"
+            if isinstance(value, STATIC) and value.value is None
+            else f"compare it, for example: {node.span.text} > 0",
+        )
     return value
 
 
@@ -566,16 +614,26 @@ def _if(frame: Frame, node: syntax.If) -> None:
         except Returned:
             returned = True
     frame.builder.add(
-        ir.Branch(origin=frame.session.origin(node), at=frame.location(node), condition=condition, taken=taken,
-                  body=tuple(nodes)),
+        ir.Branch(
+            origin=frame.session.origin(node),
+            at=frame.location(node),
+            condition=condition,
+            taken=taken,
+            body=tuple(nodes),
+        ),
         node.span,
-    )  # fmt: skip
+    )
     if returned:
         raise Returned
     both = set(assigned(node.body.statements)) & set(assigned(_orelse(node)))
     ends = _always_returns(_orelse(node) if taken else node.body.statements)
     for name in [*assigned(node.body.statements), *assigned(_orelse(node))]:
-        if name not in before and name not in both and not ends and frame.fixed.get(name) not in ("param", "state"):
+        if (
+            name not in before
+            and name not in both
+            and not ends
+            and frame.fixed.get(name) not in ("param", "state")
+        ):
             frame.names.pop(name, None)
             frame.maybe[name] = node.span
 
@@ -638,7 +696,8 @@ def _return(frame: Frame, node: syntax.Return) -> None:
         elif isinstance(value, STATIC):
             operands.append(ir.Static(expr=value))
     frame.builder.add(
-        ir.Return(origin=frame.session.origin(node), at=frame.location(node), values=tuple(operands)), node.span
+        ir.Return(origin=frame.session.origin(node), at=frame.location(node), values=tuple(operands)),
+        node.span,
     )
     raise Returned
 
@@ -702,9 +761,8 @@ def _undecided(frame: Frame, condition: syntax.Expr) -> Expr | None:
     if not isinstance(condition, syntax.Binary):
         return None
     sides = [evaluate(frame, side) for side in (condition.left, condition.right)]
-    if not all(isinstance(side, STATIC) for side in sides):
-        return None
-    return Operation(op=condition.op, args=tuple(sides), value=True)
+    known = tuple(side for side in sides if isinstance(side, STATIC))
+    return Operation(op=condition.op, args=known, value=True) if len(known) == len(sides) else None
 
 
 def _learn_fact(frame: Frame, condition: syntax.Expr) -> None:
@@ -771,9 +829,12 @@ def _init(frame: Frame, node: syntax.Init) -> None:
 
 def _function(frame: Frame, node: syntax.Function) -> None:
     raise fail(
-        "E0233", f"`fn {node.name.id}` inside a body that has inputs of its own", node.name.span,
-        "methods belong to a net without inputs", help="move it out to the file, or make the body a method too",
-    )  # fmt: skip
+        "E0233",
+        f"`fn {node.name.id}` inside a body that has inputs of its own",
+        node.name.span,
+        "methods belong to a net without inputs",
+        help="move it out to the file, or make the body a method too",
+    )
 
 
 def _training_only(frame: Frame, node: Any) -> None:
