@@ -26,7 +26,7 @@ class Module:
 
     def write(self) -> tuple[str, tuple[SourceLine, ...]]:
         """The text, and where its lines come from."""
-        self.write_rest(FileWriter())
+        self.write_rest(FileWriter(draft=True))
         writer = FileWriter()
         writer.docstring(module_docstring(self.plan, "jax"))
         self.write_imports(writer)
@@ -90,7 +90,7 @@ class Module:
                 writer.statement(f"{field}: Array", comment=f"[{', '.join(shape)}]")
 
     def write_method(self, writer: FileWriter, unit: Unit, method: MethodPlan) -> None:
-        scratch = FileWriter()
+        scratch = FileWriter(draft=True)
         Body(self.file, unit, method, scratch).write(method.body)
         body = Body(self.file, unit, method, writer, unread_sizes(method, scratch.text()))
         name = self.file.functions[unit.name, method.name]

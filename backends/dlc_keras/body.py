@@ -152,7 +152,7 @@ class Body(Expressions):
     def words_of(self, statements: Iterable[Statement]) -> frozenset[str]:
         """The names that statements will have in their text."""
         draft = copy.copy(self)
-        draft.writer = FileWriter()
+        draft.writer = FileWriter(draft=True)
         draft.bound, draft.used = set(self.bound), set(self.used)
         draft.names, draft.tables = dict(self.names), dict(self.tables)
         draft.write(statements)
@@ -231,7 +231,7 @@ def counts(iterable: Expr) -> bool:
 
 def write_body(file: File, unit: Unit, plan: MethodPlan, writer: FileWriter) -> None:
     """The statements of a method. They are written twice: the first time to see what they read."""
-    draft = FileWriter()
+    draft = FileWriter(draft=True)
     Body(file, unit, plan, draft).write(plan.body)
     read = words_in(draft.text())
     Body(file, unit, plan, writer, read).write(plan.body)

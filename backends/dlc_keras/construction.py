@@ -145,7 +145,7 @@ class Constructor:
             made = str(self.made(only, self.name(only, inner)))
             self.assign(only.name, f"[{made} {self.header(item, index, made)}]", scope)
             return
-        draft = FileWriter()
+        draft = FileWriter(draft=True)
         self.drafted(draft, item, inner)
         for name in item.lists:
             self.writer.statement(f"{lists[name]} = []")

@@ -40,7 +40,7 @@ from dlc_keras.walking import all_codes, references, statements_in
 def write_module(plan: FilePlan) -> tuple[str, tuple[SourceLine, ...]]:
     """The text of the file. It is written twice: what it imports and defines is known only at its end."""
     file = File(plan)
-    write_units(FileWriter(), file)
+    write_units(FileWriter(draft=True), file)
     body = FileWriter()
     write_helpers(body, file)
     write_units(body, file)

@@ -178,7 +178,7 @@ class BodyPrinter:
 def write_body(scope: Scope, writer: FileWriter, buffers: frozenset[str]) -> None:
     """Writes a body, after a first time that shows which sizes it reads."""
     assert scope.method is not None
-    BodyPrinter(scope, FileWriter(), buffers).statements(scope.method.body)
+    BodyPrinter(scope, FileWriter(draft=True), buffers).statements(scope.method.body)
     body = with_sizes(scope.method, scope.locals)
     BodyPrinter(scope, writer, buffers, frozenset(scope.locals)).statements(body)
 

@@ -51,7 +51,7 @@ class ModulePrinter:
         self.state = FileState(file_plan)
 
     def write(self) -> tuple[str, tuple[SourceLine, ...]]:
-        self.body(FileWriter())  # collects the classes and functions that the file defines
+        self.body(FileWriter(draft=True))  # collects the classes and functions that the file defines
         body = FileWriter()
         self.body(body)
         writer = FileWriter()
@@ -191,7 +191,7 @@ class ModulePrinter:
         names: set[str] = set()
         for method in unit.methods:
             scope = Scope(self.state, unit, method)
-            BodyPrinter(scope, FileWriter(), buffers).statements(method.body)
+            BodyPrinter(scope, FileWriter(draft=True), buffers).statements(method.body)
             names |= scope.reads
         return names
 

@@ -19,7 +19,9 @@ from dlc.ir import Location
 class FileWriter:
     """Assembles one Python module, and remembers which line computes which syntax node."""
 
-    def __init__(self) -> None:
+    def __init__(self, draft: bool = False) -> None:
+        """`draft`: what is written is only looked through for names, and is not laid out."""
+        self._draft = draft
         self._lines: list[str] = []
         self._sources: list[SourceLine] = []
         self._depth = 0
@@ -68,7 +70,7 @@ class FileWriter:
         self, code: str, *, comment: str = "", origin: int | None = None, at: Location | None = None
     ) -> None:
         """A simple statement, laid out. The comment goes behind it where there is room, else above."""
-        lines = layout(code, INDENT * self._depth).split("\n")
+        lines = [code] if self._draft else layout(code, INDENT * self._depth).split("\n")
         if comment:
             behind = f"{lines[-1]}  # {comment}"
             start = INDENT * self._depth if len(lines) == 1 else 0
