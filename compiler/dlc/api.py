@@ -62,9 +62,8 @@ class Net:
     def elaborate(self) -> tuple[ir.Program | None, tuple[Diagnostic, ...]]:
         """The typed program, or what is wrong with it."""
         session = Session(self.module.loader)
-        cycles = [d for d in resolve(self.module.loader, self.module.loaded) if d.code == "E0105"]
-        if cycles:
-            return None, tuple(cycles)
+        if self.module.cycles:
+            return None, self.module.cycles
         with paused_collector():
             made = programs.elaborate_net(session, self.module.loaded, self.block)
         return made, tuple(session.diagnostics)
@@ -132,6 +131,16 @@ class Module:
 
     def items(self, kind: type) -> list[syntax.Item]:
         return [item for item in self.loaded.tree.items if isinstance(item, kind)]
+
+    @cached_property
+    def names(self) -> tuple[Diagnostic, ...]:
+        """Findings about the names of the file."""
+        return tuple(resolve(self.loader, self.loaded))
+
+    @property
+    def cycles(self) -> tuple[Diagnostic, ...]:
+        """Those that keep every network from being elaborated."""
+        return tuple(d for d in self.names if d.code == "E0105")
 
     @property
     def uncompiled(self) -> tuple[str, ...]:
@@ -214,7 +223,7 @@ def check_module(module: Module | None, diagnostics: tuple[Diagnostic, ...]) -> 
     found = list(diagnostics)
     if module is None:
         return CheckReport(None, (), 0, tuple(found))
-    names = resolve(module.loader, module.loaded)
+    names = module.names
     found.extend(names)
     nets, passed = [], 0
     if any(d.code == "E0105" for d in names):

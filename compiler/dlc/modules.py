@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from dlc import ir
 from dlc_grammar import syntax
 from dlc_grammar.diagnostics import Diagnostic, Note
 from dlc_grammar.files import load_source as read_source
@@ -85,6 +86,8 @@ class Loader:
         self.modules: dict[Path, LoadedModule | None] = {}
         self.loading: list[Path] = []
         self.root: Path | None = None
+        self.programs: dict[object, ir.Program] = {}
+        """Networks that were elaborated without findings, by declaration and parameters."""
         self.texts: list[Source] = []
         """Texts that were given without a path."""
         self.prelude = self._load_std("core")

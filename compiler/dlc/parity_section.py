@@ -19,7 +19,7 @@ from dlc.elaborate.frame import Frame, Session
 from dlc.elaborate.program import STATIC, scratch_frame
 from dlc.modules import suggest
 from dlc.parity.cases import Check, DType, ParitySettings
-from dlc.parity.compare import Tolerance
+from dlc.parity.tolerance import Tolerance
 from dlc.selecting import covered, net_label, parity_sections
 from dlc.sizes import size_variables
 from dlc.values import DistributionValue

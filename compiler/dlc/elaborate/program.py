@@ -83,7 +83,31 @@ def elaborate_method(
 
 
 def elaborate_net(session: Session, module: LoadedModule, block: BlockValue) -> ir.Program | None:
-    """All methods of a net in both modes. Findings are in the session; None if there are any."""
+    """All methods of a net in both modes. Findings are in the session; None if there are any.
+
+    A net with the same parameters is elaborated once for all its presets and expectations.
+    """
+    key = _identity(session, block)
+    known = session.loader.programs.get(key) if key is not None else None
+    if known is not None:
+        return known.model_copy(update={"preset": block.preset})
+    made = _elaborate_net(session, module, block)
+    if key is not None and made is not None and not session.diagnostics:
+        session.loader.programs[key] = made
+    return made
+
+
+def _identity(session: Session, block: BlockValue) -> object | None:
+    """Equal for nets that are elaborated alike; None where the parameters are wrong."""
+    frame = Frame(session, block.module, Builder(session), False, block.label)
+    try:
+        params = definitions.block_parameters(frame, block, block.declaration.name.span)
+    except Failed:
+        return None
+    return (id(block.declaration), tuple((name, signatures.key(value)) for name, value in params.items()))
+
+
+def _elaborate_net(session: Session, module: LoadedModule, block: BlockValue) -> ir.Program | None:
     declaration = block.declaration
     before = len(session.diagnostics)
     methods: list[ir.Method] = []

@@ -727,6 +727,8 @@ def _require_one(frame: Frame, node: syntax.Require, condition: syntax.Expr) -> 
             raise
     finally:
         frame.requiring = False
+    if decided is True:
+        return
     message = format_message(frame, node)
     if decided is False:
         values_ = _shown_values(frame, condition)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from dlc import dims, ir
-from dlc.parity.compare import Tolerance
+from dlc.parity.tolerance import Tolerance
 from dlc.reference.expressions import compute, concrete
 
 Sizes: TypeAlias = Mapping[str, int]

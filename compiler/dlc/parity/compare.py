@@ -42,6 +42,8 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from dlc.parity.tolerance import Tolerance
+
 Array: TypeAlias = NDArray[Any]
 Kind: TypeAlias = Literal["output", "gradient", "input gradient", "state", "weight"]
 
@@ -53,17 +55,6 @@ UNIT64 = 2.0**-53
 ZERO_GATES = {"float64": SEMANTIC_GATE, "float32": 1e-5}
 STORED = 0.4 * UNIT32
 TINY32 = float(np.finfo(np.float32).tiny)
-
-
-@dataclass(frozen=True, slots=True)
-class Tolerance:
-    """`tol(rtol=1e-5, atol=1e-6)`: `max|a - b| <= atol + rtol * max|b|`.
-
-    A spec may ask for it, and it then holds beside the gates that always hold.
-    """
-
-    rtol: float
-    atol: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 
-class SampleMismatch(Exception):  # noqa: N818 - it names what happened
+class SampleMismatch(Exception):
     """The generated code draws other random numbers than the specification."""
 
 

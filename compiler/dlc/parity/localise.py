@@ -119,9 +119,11 @@ def all_nodes(region: Region) -> Iterator[Node]:
                 yield from all_nodes(node.body)
 
 
-def producers(program: Program) -> dict[int, int]:
-    """For a statement that only names or returns one value, the origin of the node that made it."""
+def producers(program: Program) -> tuple[dict[int, int], dict[Location, int]]:
+    """For a statement that only names or returns one value, the origin of the node that made it: by
+    the statement's origin, and by its place, for what a backend puts there."""
     found: dict[int, int] = {}
+    places: dict[Location, int] = {}
     for definition in program.definitions.values():
         made: dict[int, int] = {}
         for node in all_nodes(definition.body):
@@ -132,8 +134,8 @@ def producers(program: Program) -> dict[int, int]:
                     made[node.output.id] = node.origin
                 case Bind(value=Use(id=number)) | Return(values=(Use(id=number),)):
                     if number in made:
-                        found[node.origin] = made[number]
-    return found
+                        found[node.origin] = places[node.at] = made[number]
+    return found, places
 
 
 def match_traces(
@@ -146,7 +148,7 @@ def match_traces(
     reference: dict[int, list[TraceEntry]] = defaultdict(list)
     for entry in trace:
         reference[entry.origin].append(entry)
-    named = producers(program)
+    named, placed = producers(program)
     positions: dict[int, list[int]] = defaultdict(list)
     for position, (site, _) in enumerate(forward):
         if site in lines:
@@ -154,7 +156,9 @@ def match_traces(
     matches = []
     for site, found in positions.items():
         origin = lines[site].origin
-        entries = reference[origin] if origin in reference else reference[named.get(origin, -1)]
+        if origin not in reference:
+            origin = named.get(origin, placed.get(lines[site].at, origin))
+        entries = reference.get(origin, [])
         if len(entries) == len(found):
             pairs = zip(entries, found, strict=True)
             matches += [Match(lines[site], entry, position) for entry, position in pairs]
@@ -162,11 +166,21 @@ def match_traces(
 
 
 def orders(shape: tuple[int, ...], wanted: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
-    """The axis orders that give a shape, the unchanged one first."""
-    if len(shape) == len(wanted) and len(shape) <= 5:
-        for order in itertools.permutations(range(len(shape))):
-            if tuple(shape[axis] for axis in order) == wanted:
-                yield order
+    """The axis orders that give a shape, the unchanged one first.
+
+    Where the shape is right as it is, only channels last is another possibility: with more of them,
+    a tensor that is wrongly transposed would pass.
+    """
+    rank = len(shape)
+    if rank != len(wanted) or rank > 5:
+        return
+    usual = [tuple(range(rank))]
+    if rank > 2:
+        usual.append((0, rank - 1, *range(1, rank - 1)))
+    fitting = itertools.permutations(range(rank)) if shape != wanted else usual
+    for order in fitting:
+        if tuple(shape[axis] for axis in order) == wanted:
+            yield order
 
 
 def compare_loosely(name: str, found: Array, expected: Array, sigma: Array, dtype: str) -> Comparison:

@@ -17,11 +17,12 @@ import numpy as np
 from dlc import ir
 from dlc.lowering import lower
 from dlc.parity.cases import DType, ParitySettings, Point, points, program_label
-from dlc.parity.compare import Comparison, Kind, Tolerance, compare
+from dlc.parity.compare import Comparison, Kind, compare
 from dlc.parity.localise import localise
 from dlc.parity.protocol import TargetError
 from dlc.parity.report import CaseResult, Failure, Heading, Report
 from dlc.parity.targets import Lower, Target, Workshop, save_weights
+from dlc.parity.tolerance import Tolerance
 from dlc.parity.truth import Truth, find_truth
 from dlc.parity.worker import Array, Outcome
 
