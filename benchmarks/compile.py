@@ -85,7 +85,8 @@ def timed(call: Callable[[], object]) -> tuple[float, object]:
 def scaling(sizes: list[int]) -> None:
     """Parsing, elaboration, passes and emission of synthetic nets, in microseconds a node."""
     from dlc import api
-    from dlc.build import emit_program
+    from dlc.backend import find_backend
+    from dlc.lowering import lower
 
     print("synthetic nets, microseconds a node (both modes elaborated)")
     print(f"  {'kind':10} {'nodes':>8} {'parse':>8} {'elaborate':>10} {'emit x3':>8} {'all':>8}")
@@ -96,7 +97,9 @@ def scaling(sizes: list[int]) -> None:
             assert isinstance(module, api.Module)
             net = next(iter(module.nets.values()))
             elaborate, program = timed(lambda net=net: net.program)
-            emit, _ = timed(lambda net=net: [emit_program(net.program, t) for t in ("torch", "jax", "keras")])
+            emit, _ = timed(
+                lambda net=net: [lower(find_backend(t), net.program) for t in ("torch", "jax", "keras")]
+            )
             n = count_nodes(program) if distinct else size
             unit = [1e6 * t / n for t in (parse, elaborate, emit)]
             kind = "straight" if distinct else "repeated"

@@ -210,6 +210,8 @@ class Collector:
             result: Place = ("output", definition.id, position)
             slot_out = ("output", owner, definition.method, position, output.type.rank)
             self.classes.join(slot_out, result)
+            if image:
+                self.classes.mark(result)
             for place in self._operands(definition, [output.value]):
                 self.classes.join(place, result)
 

@@ -125,9 +125,10 @@ class Module:
         from dlc.modules import suggest
 
         return Diagnostic(
-            "E0101", f"{self.loaded.name} has no network `{label}`",
+            "E0101",
+            f"{self.loaded.name} has no network `{label}`",
             help=suggest(label, self.nets) or f"it has {', '.join(self.nets) or 'none'}",
-        )  # fmt: skip
+        )
 
     def items(self, kind: type) -> list[syntax.Item]:
         return [item for item in self.loaded.tree.items if isinstance(item, kind)]

@@ -733,7 +733,9 @@ def _split(terms: _Terms, limits: dict[str, int], budget: int) -> dict[str, int]
         for gen, exponent in mono:
             name = gen if isinstance(gen, str) else next(iter(variables(gen.num)))
             pieces[owner[name]].append((gen, exponent))
-        place = tuple(part.setdefault(tuple(piece), len(part)) for part, piece in zip(parts, pieces, strict=False))
+        place = tuple(
+            part.setdefault(tuple(piece), len(part)) for part, piece in zip(parts, pieces, strict=False)
+        )
         table[place] = coef
     boxes = [{name: limits[name] for name in names} for names in groups]
     if sum(prod(box.values()) for box in boxes) > budget:

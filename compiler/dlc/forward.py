@@ -140,8 +140,11 @@ def read_weights(program: ir.Program, path: Path) -> dict[str, Array]:
     problems += [f"`{name}` is not of this network" for name in stored if name not in known]
     if problems:
         more = f", and {len(problems) - 3} more" if len(problems) > 3 else ""
-        raise stop("E0801", f"`{path}` does not fit: {'; '.join(problems[:3])}{more}",
-                   "`dlc view` shows the network; --set gives it other parameters")  # fmt: skip
+        raise stop(
+            "E0801",
+            f"`{path}` does not fit: {'; '.join(problems[:3])}{more}",
+            "`dlc view` shows the network; --set gives it other parameters",
+        )
     return {name: np.asarray(array, np.float64) for name, array in stored.items()}
 
 

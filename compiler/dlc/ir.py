@@ -521,8 +521,28 @@ def flat(region: Region) -> Iterator[Node]:
 
 
 _MODELS: tuple[type[BaseModel], ...] = (
-    Operation, TensorType, Static, Apply, Call, Bind, Sample, Round, For, Branch, Carry, ScanInput, Emission,
-    Scan, List, Item, Return, Check, Layer, Definition, Requirement, Program,
-)  # fmt: skip
+    Operation,
+    TensorType,
+    Static,
+    Apply,
+    Call,
+    Bind,
+    Sample,
+    Round,
+    For,
+    Branch,
+    Carry,
+    ScanInput,
+    Emission,
+    Scan,
+    List,
+    Item,
+    Return,
+    Check,
+    Layer,
+    Definition,
+    Requirement,
+    Program,
+)
 for _model in _MODELS:
     _model.model_rebuild()

@@ -145,37 +145,56 @@ class Loader:
         name = item.name.id
         if isinstance(item, (syntax.Block, syntax.Alias)) and not name[:1].isupper():
             self._report(
-                "E0108", f"a {item.kind} has a capitalised name", item.name.span,
-                "lower case is for values and functions", help=f"write `{item.kind} {_capital(name)}`",
-            )  # fmt: skip
+                "E0108",
+                f"a {item.kind} has a capitalised name",
+                item.name.span,
+                "lower case is for values and functions",
+                help=f"write `{item.kind} {_capital(name)}`",
+            )
         if isinstance(item, syntax.Function) and name[:1].isupper():
             self._report(
-                "E0108", "a function has a lower-case name", item.name.span,
-                "capitals are for blocks", help=f"write `fn {_lower(name)}`",
-            )  # fmt: skip
+                "E0108",
+                "a function has a lower-case name",
+                item.name.span,
+                "capitals are for blocks",
+                help=f"write `fn {_lower(name)}`",
+            )
         if isinstance(item, syntax.Const) and name[:1].isupper():
             self._report(
-                "E0108", "a value has a lower-case name", item.name.span,
-                "capitals are for blocks and sizes", help=f"write `const {name.lower()}`",
-            )  # fmt: skip
+                "E0108",
+                "a value has a lower-case name",
+                item.name.span,
+                "capitals are for blocks and sizes",
+                help=f"write `const {name.lower()}`",
+            )
         if isinstance(item, syntax.Function) and item.body is None and module.user:
             self._report(
-                "E0116", f"function `{name}` has no body", item.span,
-                "only the standard library declares primitives", help="add a body: `{ return ... }`",
-            )  # fmt: skip
+                "E0116",
+                f"function `{name}` has no body",
+                item.span,
+                "only the standard library declares primitives",
+                help="add a body: `{ return ... }`",
+            )
         previous = module.declarations.get(name)
         if name in module.imported:
             self._report(
-                "E0102", f"`{name}` is imported and declared", item.name.span, "declared here too",
+                "E0102",
+                f"`{name}` is imported and declared",
+                item.name.span,
+                "declared here too",
                 help=f"rename this one, or import the other one as: `{name} as other`",
-            )  # fmt: skip
+            )
             module.doubtful.add(name)
             return
         if previous is not None:
             self._report(
-                "E0102", f"`{name}` is declared twice", item.name.span, "declared again here",
-                notes=(Note("first declared here", previous.name.span),), help="rename one of the two",
-            )  # fmt: skip
+                "E0102",
+                f"`{name}` is declared twice",
+                item.name.span,
+                "declared again here",
+                notes=(Note("first declared here", previous.name.span),),
+                help="rename one of the two",
+            )
             module.doubtful.add(name)
             return
         module.declarations[name] = item
@@ -184,34 +203,46 @@ class Loader:
         path = section.args[0] if len(section.args) == 1 else None
         if not isinstance(path, tuple) or len(path) != 2:
             self._report(
-                "E0603", "a preset is named `Net.name`", section.name.span, "in this preset",
+                "E0603",
+                "a preset is named `Net.name`",
+                section.name.span,
+                "in this preset",
                 help="write for example: preset Model.large { dim = 1024 }",
-            )  # fmt: skip
+            )
             return
         net, name = path
         target = module.find(net.id)
         if target is not None and not isinstance(target[1], (syntax.Block, syntax.Alias)):
             self._report(
-                "E0603", f"`{net.id}` is not a net", net.span, "a preset holds parameters of a net",
+                "E0603",
+                f"`{net.id}` is not a net",
+                net.span,
+                "a preset holds parameters of a net",
                 help="write for example: preset Model.large { dim = 1024 }",
-            )  # fmt: skip
+            )
             return
         if target is None and net.id in module.imported:
             return
         if target is None:
             names = [n for n, d in module.declarations.items() if isinstance(d, syntax.Block)]
             self._report(
-                "E0101", f"unknown name `{net.id}`", net.span, "not found in this file",
+                "E0101",
+                f"unknown name `{net.id}`",
+                net.span,
+                "not found in this file",
                 help=suggest(net.id, names) or "name a net of this file",
-            )  # fmt: skip
+            )
             return
         known = module.presets.setdefault(net.id, {})
         if name.id in known:
             self._report(
-                "E0102", f"preset `{net.id}.{name.id}` is declared twice", name.span,
-                "declared again here", help="rename one of the two",
+                "E0102",
+                f"preset `{net.id}.{name.id}` is declared twice",
+                name.span,
+                "declared again here",
+                help="rename one of the two",
                 notes=(Note("first declared here", known[name.id].name.span),),
-            )  # fmt: skip
+            )
             return
         known[name.id] = section
 
@@ -227,11 +258,13 @@ class Loader:
                 continue
             if target.find(name.name.id) is None:
                 self._report(
-                    "E0104", f"`{'.'.join(item.path)}` does not declare `{name.name.id}`", name.name.span,
+                    "E0104",
+                    f"`{'.'.join(item.path)}` does not declare `{name.name.id}`",
+                    name.name.span,
                     "not found there",
                     help=suggest(name.name.id, target.declarations)
                     or f"it declares {listed(target.declarations) or 'nothing'}",
-                )  # fmt: skip
+                )
                 module.imported.setdefault(local, (_BROKEN, ""))
                 continue
             if local in module.imported:
@@ -250,17 +283,23 @@ class Loader:
         if item.dots == 0:
             if item.path[0] != "std":
                 self._report(
-                    "E0103", f"there is no library `{item.path[0]}`", item.path_span, "imported here",
+                    "E0103",
+                    f"there is no library `{item.path[0]}`",
+                    item.path_span,
+                    "imported here",
                     help=f"write `from .{'.'.join(item.path)} import` for a file beside this one",
-                )  # fmt: skip
+                )
                 return None
             found = self._load_std("/".join(item.path[1:])) if len(item.path) == 2 else None
             if found is None:
                 names = ", ".join(f"std.{p.stem}" for p in sorted(STD.glob("*.dl")))
                 self._report(
-                    "E0103", f"there is no library `{shown}`", item.path_span, "imported here",
+                    "E0103",
+                    f"there is no library `{shown}`",
+                    item.path_span,
+                    "imported here",
                     help=f"the standard library has {names}",
-                )  # fmt: skip
+                )
             return found
         return self._relative(module, item, shown)
 
@@ -272,23 +311,32 @@ class Loader:
         root = self.root or folder
         if not path.is_relative_to(root.parent):
             self._report(
-                "E0117", f"`{shown}` is outside the project", item.path_span, "imported here",
+                "E0117",
+                f"`{shown}` is outside the project",
+                item.path_span,
+                "imported here",
                 help="move the file beside this one",
-            )  # fmt: skip
+            )
             return None
         if path in self.loading:
             cycle = " -> ".join(p.stem for p in [*self.loading[self.loading.index(path) :], path])
             self._report(
-                "E0105", "these files import each other", item.path_span, f"the cycle is {cycle}",
+                "E0105",
+                "these files import each other",
+                item.path_span,
+                f"the cycle is {cycle}",
                 help="move what both need into a third file",
-            )  # fmt: skip
+            )
             return None
         if not path.is_file():
             self._report(
-                "E0103", f"cannot find the file of `{shown}`", item.path_span, "imported here",
+                "E0103",
+                f"cannot find the file of `{shown}`",
+                item.path_span,
+                "imported here",
                 notes=(Note(f"looked for {'/'.join(item.path)}.dl in {_shown_folder(module, item.dots)}"),),
                 help=_other_file(path, shown),
-            )  # fmt: skip
+            )
             return None
         return self.load(path, label=_label(module, path), user=True)
 

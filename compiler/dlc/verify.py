@@ -14,15 +14,26 @@ from dlc.dims import Dim
 
 NONE: frozenset[str] = frozenset()
 REQUIRED: Mapping[str, tuple[str, ...]] = {
-    "reshape": ("shape",), "rearrange": ("pattern",), "repeat": ("pattern",), "einsum": ("equation",),
-    "broadcast": ("shape",), "concat": ("axis",), "split": ("sizes",), "index": ("subscripts",),
-    "flip": ("axis",), "pad": ("pads",), "one_hot": ("size",), "full": ("shape",), "cast": ("dtype",),
-    "top_k": ("k",), "linspace": ("start", "stop", "count"),
-}  # fmt: skip
+    "reshape": ("shape",),
+    "rearrange": ("pattern",),
+    "repeat": ("pattern",),
+    "einsum": ("equation",),
+    "broadcast": ("shape",),
+    "concat": ("axis",),
+    "split": ("sizes",),
+    "index": ("subscripts",),
+    "flip": ("axis",),
+    "pad": ("pads",),
+    "one_hot": ("size",),
+    "full": ("shape",),
+    "cast": ("dtype",),
+    "top_k": ("k",),
+    "linspace": ("start", "stop", "count"),
+}
 """Attributes without which a primitive means nothing."""
 
 
-class InvalidIR(AssertionError):  # noqa: N818
+class InvalidIR(AssertionError):
     """A program breaks an invariant of the IR."""
 
 
@@ -91,9 +102,12 @@ class _Body:
     """One definition while it is checked. `types` are the values made so far that are in scope."""
 
     def __init__(
-        self, program: ir.Program, definition: ir.Definition, facts: Mapping[str, int | Dim],
+        self,
+        program: ir.Program,
+        definition: ir.Definition,
+        facts: Mapping[str, int | Dim],
         equal: dict[tuple[Any, Any], bool],
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.program, self.definition, self.facts, self.equal = program, definition, facts, equal
         self.types: dict[int, ir.TensorType | None] = {}
         self.made: set[int] = set()
@@ -102,10 +116,19 @@ class _Body:
         self.paths: dict[tuple[str, ...], bool] = {}
         self.node: ir.Node | None = None
         self.handlers: Mapping[type, Callable[[Any], None]] = {
-            ir.Apply: self._apply, ir.Call: self._call, ir.Bind: self._bind, ir.Sample: self._sample,
-            ir.Update: self._update, ir.For: self._for, ir.Branch: self._branch, ir.Scan: self._scan,
-            ir.List: self._list, ir.Item: self._item, ir.Return: self._return, ir.Check: self._check,
-        }  # fmt: skip
+            ir.Apply: self._apply,
+            ir.Call: self._call,
+            ir.Bind: self._bind,
+            ir.Sample: self._sample,
+            ir.Update: self._update,
+            ir.For: self._for,
+            ir.Branch: self._branch,
+            ir.Scan: self._scan,
+            ir.List: self._list,
+            ir.Item: self._item,
+            ir.Return: self._return,
+            ir.Check: self._check,
+        }
 
     def fail(self, message: str) -> NoReturn:
         """Raise InvalidIR for the current node."""

@@ -12,7 +12,11 @@ from dlc.parity.cases import ParitySettings
 from dlc.parity.run import run_parity
 
 SPECS = Path(__file__).resolve().parents[2] / "specs"
-NETS = (("vision/lenet5.dl", "LeNet5"), ("language/gpt2.dl", "GPT2.tiny"), ("vision/resnet.dl", "ResNet.tiny"))
+NETS = (
+    ("vision/lenet5.dl", "LeNet5"),
+    ("language/gpt2.dl", "GPT2.tiny"),
+    ("vision/resnet.dl", "ResNet.tiny"),
+)
 
 
 @functools.cache
@@ -34,9 +38,7 @@ def test_gpu_agrees_with_the_reference(spec: str, label: str, target: str) -> No
     net = api.load(SPECS / spec)[label]
     backend = "jax" if target == "keras" else None
     settings = ParitySettings(seeds=(0, 1, 2))
-    report = run_parity(
-        net.program, settings, targets=[target], devices=["cuda"], keras_backend=backend
-    )
+    report = run_parity(net.program, settings, targets=[target], devices=["cuda"], keras_backend=backend)
     assert report.ok, report.render()
 
 

@@ -54,9 +54,7 @@ class UiItem(pytest.Item):
                 )
             )
 
-    def repr_failure(
-        self, excinfo: pytest.ExceptionInfo[BaseException], style: object = None
-    ) -> str:
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: object = None) -> str:
         if isinstance(excinfo.value, UiMismatch):
             return f"{excinfo.value}\nrun `pytest tests/ui --bless` to accept"
         return str(super().repr_failure(excinfo))

@@ -84,9 +84,13 @@ def distribution(frame: Frame, node: syntax.Call) -> DistributionValue | None:
         value = found.get(key, Const(value=default))
         if not isinstance(value, STATIC) or not statics.is_number(value.value):
             missing = isinstance(value, STATIC) and value.value is None
-            raise fail("E0231", f"`{key}` of `{name}` is a number", node.span,
-                       f"`{key}` is missing" if missing else f"this is {values.describe(value)}",
-                       help=f"write for example {name}({key}=0.5)")  # fmt: skip
+            raise fail(
+                "E0231",
+                f"`{key}` of `{name}` is a number",
+                node.span,
+                f"`{key}` is missing" if missing else f"this is {values.describe(value)}",
+                help=f"write for example {name}({key}=0.5)",
+            )
         args[key] = value
     return DistributionValue(name, args)
 
@@ -187,10 +191,19 @@ NUMERIC = frozenset(_STATIC) - {"range", "len", "int", "float"}
 NAMES = frozenset({*_STATIC, "enumerate", "zip", "reversed", *DISTRIBUTIONS}) - {"float", "int"}
 
 
-_USAGE = {"range": "range(8), range(1, 8) or range(0, 8, 2)", "sum": "sum([1, 2])", "prod": "prod([1, 2])",
-          "max": "max(1, 2)", "min": "min(1, 2)", "maximum": "max(1, 2)", "minimum": "min(1, 2)",
-          "enumerate": "enumerate([1, 2])", "zip": "zip([1, 2], [3, 4])", "reversed": "reversed([1, 2])",
-          "len": "len([1, 2])"}  # fmt: skip
+_USAGE = {
+    "range": "range(8), range(1, 8) or range(0, 8, 2)",
+    "sum": "sum([1, 2])",
+    "prod": "prod([1, 2])",
+    "max": "max(1, 2)",
+    "min": "min(1, 2)",
+    "maximum": "max(1, 2)",
+    "minimum": "min(1, 2)",
+    "enumerate": "enumerate([1, 2])",
+    "zip": "zip([1, 2], [3, 4])",
+    "reversed": "reversed([1, 2])",
+    "len": "len([1, 2])",
+}
 
 
 def call(frame: Frame, function: Builtin, given: Arguments, node: syntax.Node) -> AnyValue:
@@ -199,8 +212,13 @@ def call(frame: Frame, function: Builtin, given: Arguments, node: syntax.Node) -
     if name in ("enumerate", "zip", "reversed", "len"):
         return _list_function(frame, name, given, node)
     if name in DISTRIBUTIONS and name not in _STATIC:
-        raise fail("E0231", f"`{name}` is a distribution", node.span, "not a value here",
-                   help=f"draw from it: sample x: float[B] ~ {name}(...)")  # fmt: skip
+        raise fail(
+            "E0231",
+            f"`{name}` is a distribution",
+            node.span,
+            "not a value here",
+            help=f"draw from it: sample x: float[B] ~ {name}(...)",
+        )
     args = []
     for value, span in [*given.positional, *given.keywords.values()]:
         if isinstance(value, ListValue) and all(isinstance(v, STATIC) for v in value.items):
@@ -225,8 +243,13 @@ def call(frame: Frame, function: Builtin, given: Arguments, node: syntax.Node) -
         )
         raise fail(code, str(wrong), node.span, f"in `{name}`", help=remedy) from None
     except TypeError:
-        raise fail("E0211", f"`{name}` is called with the wrong arguments", node.span, "in this call",
-                   help=f"write for example {_USAGE.get(name, name + '(2.0)')}") from None  # fmt: skip
+        raise fail(
+            "E0211",
+            f"`{name}` is called with the wrong arguments",
+            node.span,
+            "in this call",
+            help=f"write for example {_USAGE.get(name, name + '(2.0)')}",
+        ) from None
     except statics.Symbolic:
         raise fail(
             "E0224",
@@ -243,8 +266,13 @@ def _list_function(frame: Frame, name: str, given: Arguments, node: syntax.Node)
     from dlc.elaborate.expressions import elements, sequence
 
     if given.keywords or not given.positional or (name != "zip" and len(given.positional) != 1):
-        raise fail("E0211", f"`{name}` takes a list", node.span, "in this call",
-                   help=f"write for example {_USAGE[name]}")  # fmt: skip
+        raise fail(
+            "E0211",
+            f"`{name}` takes a list",
+            node.span,
+            "in this call",
+            help=f"write for example {_USAGE[name]}",
+        )
     lists = [elements(frame, value, span) for value, span in given.positional]
     if name == "len":
         source = given.positional[0][0]
@@ -270,12 +298,22 @@ def _list_function(frame: Frame, name: str, given: Arguments, node: syntax.Node)
 def convert(frame: Frame, dtype: DTypeValue, given: Arguments, node: syntax.Node) -> AnyValue:
     """`int(x)` and `float(x)` of compile-time numbers."""
     if dtype.name not in ("int", "float"):
-        raise fail("E0228", f"`{dtype.name}` cannot be called", node.span, "called here",
-                   help=f"convert a tensor with cast(x, {dtype.name})")  # fmt: skip
+        raise fail(
+            "E0228",
+            f"`{dtype.name}` cannot be called",
+            node.span,
+            "called here",
+            help=f"convert a tensor with cast(x, {dtype.name})",
+        )
     tensor = next((span for value, span in given.positional if isinstance(value, TensorValue)), None)
     if tensor is not None:
-        raise fail("E0222", f"`{dtype.name}(...)` is for compile-time numbers", tensor, "this is a tensor",
-                   help=f"convert it: cast(x, {dtype.name})")  # fmt: skip
+        raise fail(
+            "E0222",
+            f"`{dtype.name}(...)` is for compile-time numbers",
+            tensor,
+            "this is a tensor",
+            help=f"convert it: cast(x, {dtype.name})",
+        )
     return call(frame, Builtin(dtype.name), given, node)
 
 
@@ -285,5 +323,10 @@ def ir_distribution(value: AnyValue, span: Any) -> ir.Distribution:
         return ir.Distribution(name=value.name, args=value.args)
     if isinstance(value, values.Poison):
         raise Failed(None)
-    raise fail("E0231", "a distribution is needed after `~`", span, f"this is {values.describe(value)}",
-               help="write for example ~ normal(0.0, 0.02), ~ zeros() or ~ fan_in_uniform()")  # fmt: skip
+    raise fail(
+        "E0231",
+        "a distribution is needed after `~`",
+        span,
+        f"this is {values.describe(value)}",
+        help="write for example ~ normal(0.0, 0.02), ~ zeros() or ~ fan_in_uniform()",
+    )

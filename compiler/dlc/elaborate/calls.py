@@ -63,8 +63,13 @@ def arguments(
                 positional.append((evaluate(frame, argument), argument.span))
         for keyword in node.keywords:
             if keyword.name.id in keywords:
-                raise fail("E0212", f"`{keyword.name.id}` is given twice", keyword.span, "given again here",
-                           help="remove one of the two")  # fmt: skip
+                raise fail(
+                    "E0212",
+                    f"`{keyword.name.id}` is given twice",
+                    keyword.span,
+                    "given again here",
+                    help="remove one of the two",
+                )
             keywords[keyword.name.id] = (evaluate(frame, keyword.value), keyword.span)
     for value in [v for v, _ in positional] + [v for v, _ in keywords.values()]:
         if isinstance(value, Poison):
@@ -84,22 +89,43 @@ def expect_tensor(frame: Frame, value: AnyValue, span: Span) -> TensorValue:
     if isinstance(value, RecordValue):
         names = [name for name in value.names if name]
         raise fail(
-            "E0220", f"this has {len(value.values)} results, one tensor is needed", span,
-            "which of the results is meant", help=f"select one: .{names[0]}" if names else "unpack it first",
-        )  # fmt: skip
+            "E0220",
+            f"this has {len(value.values)} results, one tensor is needed",
+            span,
+            "which of the results is meant",
+            help=f"select one: .{names[0]}" if names else "unpack it first",
+        )
     if isinstance(value, (BuiltBlock, LayerValue)):
         raise fail(
-            "E0227", "this layer is built but not applied", span, "a tensor is needed here",
+            "E0227",
+            "this layer is built but not applied",
+            span,
+            "a tensor is needed here",
             help=f"apply it: {span.text}(x), or x -> {span.text}",
-        )  # fmt: skip
+        )
     if isinstance(value, DistributionValue):
-        raise fail("E0220", f"a tensor is needed, not {values.describe(value)}", span, "nothing is drawn yet",
-                   help=f"draw from it first: sample noise: float[B, 8] ~ {span.text}")  # fmt: skip
+        raise fail(
+            "E0220",
+            f"a tensor is needed, not {values.describe(value)}",
+            span,
+            "nothing is drawn yet",
+            help=f"draw from it first: sample noise: float[B, 8] ~ {span.text}",
+        )
     if isinstance(value, STATIC) and value.value is None:
-        raise fail("E0220", "a tensor is needed, not `none`", span, "this may be absent",
-                   help=f"test it first: if {span.text} != none {{ ... }}")  # fmt: skip
-    raise fail("E0220", f"a tensor is needed, not {values.describe(value)}", span, "this is no tensor",
-               help="pass a tensor of the shape in the signature")  # fmt: skip
+        raise fail(
+            "E0220",
+            "a tensor is needed, not `none`",
+            span,
+            "this may be absent",
+            help=f"test it first: if {span.text} != none {{ ... }}",
+        )
+    raise fail(
+        "E0220",
+        f"a tensor is needed, not {values.describe(value)}",
+        span,
+        "this is no tensor",
+        help="pass a tensor of the shape in the signature",
+    )
 
 
 def expect_operand(frame: Frame, value: AnyValue, span: Span) -> TensorValue | Expr:
@@ -151,11 +177,16 @@ def apply_all(
     )
     frame.builder.add(
         ir.Apply(
-            origin=session.origin(node), at=session.location(span), op=op, inputs=operands,
-            attrs=site.attrs, outputs=tuple(outputs), constant=constant,
+            origin=session.origin(node),
+            at=session.location(span),
+            op=op,
+            inputs=operands,
+            attrs=site.attrs,
+            outputs=tuple(outputs),
+            constant=constant,
         ),
         span,
-    )  # fmt: skip
+    )
     return [TensorValue(ir.Use(id=t.id), t.type, constant) for t in outputs]
 
 
@@ -166,11 +197,19 @@ def _types(site: shapes.Application) -> list[TensorType]:
     except statics.Wrong as wrong:
         raise site.fail("E0306", str(wrong), "in this shape", help="check the sizes that enter it") from None
     except (statics.Symbolic, statics.Undecided):
-        raise site.fail("E0224", "this depends on a size that is only known when the model runs", "here",
-                        help="give the size a number") from None  # fmt: skip
+        raise site.fail(
+            "E0224",
+            "this depends on a size that is only known when the model runs",
+            "here",
+            help="give the size a number",
+        ) from None
     except (ValueError, OverflowError, TypeError, LookupError, AttributeError):
-        raise site.fail("E0211", f"`{site.shown}` cannot take these arguments", "in this call",
-                        help="compare them with its signature") from None  # fmt: skip
+        raise site.fail(
+            "E0211",
+            f"`{site.shown}` cannot take these arguments",
+            "in this call",
+            help="compare them with its signature",
+        ) from None
 
 
 def _call_primitive(frame: Frame, function: FunctionValue, given: Arguments, node: syntax.Node) -> AnyValue:
@@ -207,9 +246,11 @@ def _call_primitive(frame: Frame, function: FunctionValue, given: Arguments, nod
     if name == "split":
         return ListValue(tuple(results))
     record = declaration.result
-    names = tuple(f.name.id if f.name else None for f in record.fields) if isinstance(
-        record, syntax.TupleType
-    ) else (None,) * len(results)  # fmt: skip
+    names = (
+        tuple(f.name.id if f.name else None for f in record.fields)
+        if isinstance(record, syntax.TupleType)
+        else (None,) * len(results)
+    )
     return RecordValue(names, tuple(results))
 
 
@@ -220,9 +261,14 @@ def _as_static(value: AnyValue, span: Span) -> Expr:
 
 
 def _sort_argument(
-    frame: Frame, parameter: syntax.Parameter, value: AnyValue, span: Span,
-    inputs: list[TensorValue | Expr], attrs: dict[str, Expr], owner: str,
-) -> None:  # fmt: skip
+    frame: Frame,
+    parameter: syntax.Parameter,
+    value: AnyValue,
+    span: Span,
+    inputs: list[TensorValue | Expr],
+    attrs: dict[str, Expr],
+    owner: str,
+) -> None:
     name = parameter.name.id
     if signatures.is_tensor_type(parameter.type):
         if isinstance(value, STATIC) and value.value is None:
@@ -254,10 +300,12 @@ def _sort_argument(
             else None
         )
         raise fail(
-            "E0222", f"`{name}` is decided at compile time", span,
+            "E0222",
+            f"`{name}` is decided at compile time",
+            span,
             f"this is {values.describe(value)}" if inside is None else f"in it is {values.describe(inside)}",
             help="pass a number, a parameter or a size; divide sizes with //",
-        )  # fmt: skip
+        )
     if (
         parameter.type is not None
         and not signatures.fits(parameter.type, value)
@@ -273,8 +321,13 @@ def _einsum(frame: Frame, given: Arguments, node: syntax.Node) -> AnyValue:
         found.insert(0, given.keywords["equation"])
     equation = [(v, s) for v, s in found if isinstance(v, STATIC) and isinstance(v.value, str)]
     if len(equation) != 1:
-        raise fail("E0308", "einsum needs one equation", node.span, "here",
-                   help='write for example einsum("b i k, b k j -> b i j", x, y)')  # fmt: skip
+        raise fail(
+            "E0308",
+            "einsum needs one equation",
+            node.span,
+            "here",
+            help='write for example einsum("b i k, b k j -> b i j", x, y)',
+        )
     tensors = [expect_tensor(frame, v, s) for v, s in found if (v, s) not in equation]
     attrs: dict[str, Expr] = {"equation": equation[0][0]}
     return apply(frame, "einsum", tensors, attrs, node)
@@ -314,8 +367,13 @@ def invoke(frame: Frame, function: AnyValue, given: Arguments, node: syntax.Node
             raise Failed(None)
         case BlockValue():
             raise bare_block(function, span)
-    raise fail("E0228", f"{values.describe(function)} cannot be called", span, "called here",
-               help="call a function, a block or a layer")  # fmt: skip
+    raise fail(
+        "E0228",
+        f"{values.describe(function)} cannot be called",
+        span,
+        "called here",
+        help="call a function, a block or a layer",
+    )
 
 
 def call_function(frame: Frame, function: FunctionValue, given: Arguments, node: syntax.Node) -> AnyValue:
@@ -342,9 +400,13 @@ def call_function(frame: Frame, function: FunctionValue, given: Arguments, node:
 def bare_block(block: BlockValue, span: Span) -> Failed:
     """E0226: a block used as if it were a layer."""
     return fail(
-        "E0226", f"`{block.label}` is a block; build it before applying it", span, "missing ()",
-        help=f"write `-> {span.text}()`", edit=Edit(span, f"{span.text}()"),
-    )  # fmt: skip
+        "E0226",
+        f"`{block.label}` is a block; build it before applying it",
+        span,
+        "missing ()",
+        help=f"write `-> {span.text}()`",
+        edit=Edit(span, f"{span.text}()"),
+    )
 
 
 def pipe_stage(frame: Frame, value: AnyValue, pipe: syntax.Pipe) -> AnyValue:
@@ -378,9 +440,12 @@ def pipe_stage(frame: Frame, value: AnyValue, pipe: syntax.Pipe) -> AnyValue:
 
 def _misplaced_label(label: syntax.Ident, target: AnyValue) -> Failed:
     return fail(
-        "E0229", f"`{label.id}:` names a layer, but this is {values.describe(target)}", label.span,
-        "nothing to name here", help="remove the label",
-    )  # fmt: skip
+        "E0229",
+        f"`{label.id}:` names a layer, but this is {values.describe(target)}",
+        label.span,
+        "nothing to name here",
+        help="remove the label",
+    )
 
 
 # ---------------------------------------------------------------- blocks and layers
@@ -427,10 +492,13 @@ def build(frame: Frame, block: BlockValue, node: syntax.Call) -> BuiltBlock:
         if key not in names:
             hint = suggest(key, names)
             raise fail(
-                "E0210", f"`{block.label}` has no parameter `{key}`", pair[1], "not a parameter",
+                "E0210",
+                f"`{block.label}` has no parameter `{key}`",
+                pair[1],
+                "not a parameter",
                 help=hint or (f"its parameters are {', '.join(names)}" if names else "it has none"),
                 edit=signatures.keyword_edit(pair[1], key, names),
-            )  # fmt: skip
+            )
         if key in chosen:
             raise fail(
                 "E0212", f"`{key}` is given twice", pair[1], "given again here", help="remove one of the two"
@@ -445,9 +513,12 @@ def build(frame: Frame, block: BlockValue, node: syntax.Call) -> BuiltBlock:
     missing = [p.name.id for p in declaration.params if p.default is None and p.name.id not in filled]
     if missing:
         raise fail(
-            "E0213", f"`{block.label}` needs `{missing[0]}`", node.span, f"`{missing[0]}` is missing",
+            "E0213",
+            f"`{block.label}` needs `{missing[0]}`",
+            node.span,
+            f"`{missing[0]}` is missing",
             help=f"add `{missing[0]}=...`; its parameters are {', '.join(names)}",
-        )  # fmt: skip
+        )
     return BuiltBlock(replace(block, filled=filled), node.span)
 
 
@@ -466,16 +537,24 @@ def name_layer(
     for key, other in builder.layers.items():
         if key[0] == chosen and other.origin != origin:
             raise fail(
-                "E0107", f"`{chosen}` already names a layer", span, "named again here",
+                "E0107",
+                f"`{chosen}` already names a layer",
+                span,
+                "named again here",
                 notes=(f"the first one is at line {other.span.line}",),
                 help=f"choose another label; to share the layer, make it once: {chosen} = {built.span.text}",
-            )  # fmt: skip
+            )
     key = (chosen, frame.loops)
     if key in builder.layers:
         if frame.in_scan:
             return builder.layers[key]
-        raise fail("E0107", f"`{chosen}` already names a layer", span, "named again here",
-                   help="choose another label")  # fmt: skip
+        raise fail(
+            "E0107",
+            f"`{chosen}` already names a layer",
+            span,
+            "named again here",
+            help="choose another label",
+        )
     layer = LayerValue(built.block, chosen, frame.loops, span, origin)
     builder.layers[key] = layer
     builder.layer_order.append(layer)
@@ -494,9 +573,11 @@ def _automatic_label(frame: Frame, built: BuiltBlock, origin: int) -> str:
         return builder.auto_labels[origin]
     label = built.block.label
     base = "".join(
-        f"_{c.lower()}" if c.isupper() and i and not label[i - 1].isupper() and not label[i - 1].isdigit()
-        else c.lower() for i, c in enumerate(label)
-    )  # fmt: skip
+        f"_{c.lower()}"
+        if c.isupper() and i and not label[i - 1].isupper() and not label[i - 1].isdigit()
+        else c.lower()
+        for i, c in enumerate(label)
+    )
     taken = {name for name, _ in builder.layers}
     chosen, count = base, 1
     while chosen in taken:
@@ -539,14 +620,19 @@ def layer_attribute(frame: Frame, value: LayerValue | LayerPath, node: syntax.At
     ]
     if not layer.weights and not suggest(name, candidates):
         raise fail(
-            "E0225", f"`{layer.name}.{name}` is not known yet", node.name.span,
+            "E0225",
+            f"`{layer.name}.{name}` is not known yet",
+            node.name.span,
             f"`{layer.name}` has not been applied, so its parameters have no sizes",
             help=f"apply it first: y = {layer.name}(x)",
-        )  # fmt: skip
+        )
     raise fail(
-        "E0225", f"`{layer.name}` has no parameter or method `{name}`", node.name.span, "not found",
+        "E0225",
+        f"`{layer.name}` has no parameter or method `{name}`",
+        node.name.span,
+        "not found",
         help=suggest(name, candidates) or f"it has {', '.join(candidates) or 'none'}",
-    )  # fmt: skip
+    )
 
 
 def label_arguments(values_: Sequence[Any]) -> tuple[Any, ...]:

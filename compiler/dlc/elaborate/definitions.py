@@ -90,8 +90,13 @@ def elaborate_recipe(session: Session, recipe: Recipe) -> Elaborated:
     if found is not None:
         return found
     if session.depth > DEEPEST:
-        raise fail("E0106", "definitions are nested too deeply", recipe.declaration.name.span,
-                   f"more than {DEEPEST} levels", help="flatten the program")  # fmt: skip
+        raise fail(
+            "E0106",
+            "definitions are nested too deeply",
+            recipe.declaration.name.span,
+            f"more than {DEEPEST} levels",
+            help="flatten the program",
+        )
     session.count(recipe.declaration.name.span, DEFINITION)
     session.depth += 1
     try:
@@ -314,14 +319,18 @@ def _split_inputs(
         if signatures.is_tensor_type(parameter.type):
             absent = isinstance(value, STATIC) and value.value is None
             if absent and not signatures.is_optional(parameter.type):
-                raise fail("E0220", f"`{name}` of {what} is a tensor, not `none`", span, "here",
-                           help="pass a tensor")  # fmt: skip
+                raise fail(
+                    "E0220", f"`{name}` of {what} is a tensor, not `none`", span, "here", help="pass a tensor"
+                )
             tensors[name] = (None if absent else expect_tensor(frame, value, span), span)
         elif signatures.is_tensor_list(parameter.type) or isinstance(value, ListValue):
             raise fail(
-                "E0232", f"`{name}` of {what} is a list of tensors", span,
-                "only the primitives concat and stack take lists", help="pass the tensors one by one",
-            )  # fmt: skip
+                "E0232",
+                f"`{name}` of {what} is a list of tensors",
+                span,
+                "only the primitives concat and stack take lists",
+                help="pass the tensors one by one",
+            )
         else:
             static_[name] = signatures.check_static(frame, parameter, value, span, what)
     return tensors, static_
@@ -404,8 +413,13 @@ def run_static_function(
     if inner.builder.broken:
         raise Failed(None)
     if inner.result is None or len(inner.result) != 1:
-        raise fail("E0214", f"{what} returns nothing", declaration.name.span, "there is no `return`",
-                   help="end the body with `return ...`")  # fmt: skip
+        raise fail(
+            "E0214",
+            f"{what} returns nothing",
+            declaration.name.span,
+            "there is no `return`",
+            help="end the body with `return ...`",
+        )
     result = inner.result[0]
     if declaration.result is not None and not signatures.fits(declaration.result, result):
         raise fail(
@@ -440,8 +454,13 @@ def block_parameters(frame: Frame, block: BlockValue, span: Span) -> dict[str, A
         name = parameter.name.id
         if name not in block.filled:
             if parameter.default is None:
-                raise fail("E0213", f"`{block.label}` needs `{name}`", span, f"`{name}` is missing",
-                           help=f"write {block.label}({name}=...)")  # fmt: skip
+                raise fail(
+                    "E0213",
+                    f"`{block.label}` needs `{name}`",
+                    span,
+                    f"`{name}` is missing",
+                    help=f"write {block.label}({name}=...)",
+                )
             value = evaluate(inner, parameter.default)
             inner.names[name] = signatures.check_static(
                 inner, parameter, value, parameter.span, f"`{block.label}`"
@@ -451,9 +470,13 @@ def block_parameters(frame: Frame, block: BlockValue, span: Span) -> dict[str, A
 
 
 def block_recipe(
-    frame: Frame, block: BlockValue, method: str, params: Mapping[str, AnyValue],
-    inputs: tuple[tuple[syntax.Parameter, TensorType | None, Span], ...], training: bool,
-) -> Recipe:  # fmt: skip
+    frame: Frame,
+    block: BlockValue,
+    method: str,
+    params: Mapping[str, AnyValue],
+    inputs: tuple[tuple[syntax.Parameter, TensorType | None, Span], ...],
+    training: bool,
+) -> Recipe:
     """The recipe of one method of a block for given input types."""
     declaration = block.declaration
     function = find_method(block, method, declaration.name.span)
@@ -493,9 +516,12 @@ def find_method(block: BlockValue, method: str, span: Span) -> syntax.Function |
     methods = {s.name.id: s for s in declaration.body.statements if isinstance(s, syntax.Function)}
     if method not in methods:
         raise fail(
-            "E0225", f"`{block.label}` has no method `{method}`", span, "not found",
+            "E0225",
+            f"`{block.label}` has no method `{method}`",
+            span,
+            "not found",
             help=suggest(method, methods) or f"its methods are {', '.join(methods) or 'none'}",
-        )  # fmt: skip
+        )
     if methods[method].body is None:
         raise fail(
             "E0116",
@@ -523,8 +549,13 @@ def call_layer(frame: Frame, layer: LayerValue, given: Arguments, node: syntax.N
     tensors, statics_ = _split_inputs(frame, declared, bound, what)
     if statics_:
         name = next(iter(statics_))
-        raise fail("E0230", f"`{name}` of {what} has no tensor type", function.span, "inputs are tensors",
-                   help=f"write {name}: float[...] in the second list, or move it to the first")  # fmt: skip
+        raise fail(
+            "E0230",
+            f"`{name}` of {what} has no tensor type",
+            function.span,
+            "inputs are tensors",
+            help=f"write {name}: float[...] in the second list, or move it to the first",
+        )
     inputs = tuple((p, _type_of(tensors, p), tensors[p.name.id][1]) for p in declared)
     recipe = block_recipe(frame, block, method, params, inputs, frame.training)
     return _call(frame, recipe, tensors, layer, node)
@@ -544,9 +575,12 @@ def call_own_method(frame: Frame, function: syntax.Function, given: Arguments, n
 
 
 def _call(
-    frame: Frame, recipe: Recipe, tensors: Mapping[str, tuple[TensorValue | None, Span]],
-    layer: LayerValue | None, node: syntax.Node,
-) -> AnyValue:  # fmt: skip
+    frame: Frame,
+    recipe: Recipe,
+    tensors: Mapping[str, tuple[TensorValue | None, Span]],
+    layer: LayerValue | None,
+    node: syntax.Node,
+) -> AnyValue:
     session, builder = frame.session, frame.builder
     session.calls.append((recipe.name, node.span))
     try:
@@ -564,13 +598,20 @@ def _call(
         _learn(layer, made, outer_statics, outer_sizes, recipe, translate)
     builder.add(
         ir.Call(
-            origin=session.origin(node, "call"), at=session.location(node.span), callee=definition.id,
-            layer=layer.name if layer else None, index=layer.index if layer else (), method=recipe.method,
+            origin=session.origin(node, "call"),
+            at=session.location(node.span),
+            callee=definition.id,
+            layer=layer.name if layer else None,
+            index=layer.index if layer else (),
+            method=recipe.method,
             arguments={name: value.operand if value else None for name, (value, _) in tensors.items()},
-            statics=outer_statics, sizes=outer_sizes, outputs=outputs, constant=recipe.constant,
+            statics=outer_statics,
+            sizes=outer_sizes,
+            outputs=outputs,
+            constant=recipe.constant,
         ),
         node.span,
-    )  # fmt: skip
+    )
     made_values = tuple(TensorValue(ir.Use(id=t.id), t.type, recipe.constant) for t in outputs)
     names = tuple(o.name for o in definition.outputs)
     if len(made_values) == 1 and names[0] is None:
@@ -617,14 +658,23 @@ def _translated(type_: TensorType, translate: Any) -> TensorType:
 
 
 def _learn(
-    layer: LayerValue, made: Elaborated, outer_statics: Mapping[str, Expr], outer_sizes: Mapping[str, Expr],
-    recipe: Recipe, translate: Any,
-) -> None:  # fmt: skip
+    layer: LayerValue,
+    made: Elaborated,
+    outer_statics: Mapping[str, Expr],
+    outer_sizes: Mapping[str, Expr],
+    recipe: Recipe,
+    translate: Any,
+) -> None:
     """Remember what an application shows of a layer: its parameters' types and its definitions."""
     total = len(made.definition.weights) + sum(len(inner.weights) for inner in made.layers.values())
     if total > MOST_WEIGHTS:
-        raise fail("E0106", f"`{recipe.name}` has more than {MOST_WEIGHTS:_} parameter tensors", layer.span,
-                   f"{total:_} in this layer", help="repeat less")  # fmt: skip
+        raise fail(
+            "E0106",
+            f"`{recipe.name}` has more than {MOST_WEIGHTS:_} parameter tensors",
+            layer.span,
+            f"{total:_} in this layer",
+            help="repeat less",
+        )
     layer.definitions.append(made.definition.id)
     if not layer.family:
         layer.family = recipe.family

@@ -37,8 +37,13 @@ def check(loader: Loader, module: LoadedModule, item: syntax.Expect) -> tuple[Se
                 )
             holds, found = value, "false"
         if not holds:
-            raise fail("E0501", "the expectation does not hold", item.span, f"found {found}",
-                       help="correct the number, or the network")  # fmt: skip
+            raise fail(
+                "E0501",
+                "the expectation does not hold",
+                item.span,
+                f"found {found}",
+                help="correct the number, or the network",
+            )
         return session, True
     except Failed as failed:
         found_ = failed.diagnostic
@@ -50,9 +55,14 @@ def check(loader: Loader, module: LoadedModule, item: syntax.Expect) -> tuple[Se
     except (statics.Wrong, statics.Undecided, statics.Symbolic) as wrong:
         text = str(wrong) or "this holds for some sizes only"
         session.report(
-            fail("E0502", text, item.span, "in this expectation",
-                 help="compare numbers, or shapes: expect shape(Net(), x=[2, 8]) == [2, 4]").diagnostic
-        )  # fmt: skip
+            fail(
+                "E0502",
+                text,
+                item.span,
+                "in this expectation",
+                help="compare numbers, or shapes: expect shape(Net(), x=[2, 8]) == [2, 4]",
+            ).diagnostic
+        )
     return session, False
 
 
@@ -75,8 +85,13 @@ def _value(session: Session, module: LoadedModule, node: syntax.Expr) -> Any:
         return _shape(session, module, node, None)
     if isinstance(node, syntax.Call) and _is(node, "param_count"):
         if len(node.args) != 1 or node.keywords or isinstance(node.args[0], syntax.Spread):
-            raise fail("E0211", "param_count takes one net", node.span, "in this call",
-                       help="write param_count(LeNet5())")  # fmt: skip
+            raise fail(
+                "E0211",
+                "param_count takes one net",
+                node.span,
+                "in this call",
+                help="write param_count(LeNet5())",
+            )
         block = programs.resolve_net(session, module, node.args[0])
         made = programs.elaborate_net(session, module, block)
         if made is None:
@@ -84,8 +99,13 @@ def _value(session: Session, module: LoadedModule, node: syntax.Expr) -> Any:
         return programs.parameter_count(made)
     value = evaluate(programs.scratch_frame(session, module), node)
     if not isinstance(value, STATIC):
-        raise fail("E0502", "an expectation compares numbers and shapes", node.span, "not a number",
-                   help="use param_count(Net()) or shape(Net(), x=[...])")  # fmt: skip
+        raise fail(
+            "E0502",
+            "an expectation compares numbers and shapes",
+            node.span,
+            "not a number",
+            help="use param_count(Net()) or shape(Net(), x=[...])",
+        )
     return value.value
 
 
@@ -95,8 +115,13 @@ def _is(node: syntax.Call, name: str) -> bool:
 
 def _shape(session: Session, module: LoadedModule, node: syntax.Call, field: syntax.Ident | None) -> Any:
     if len(node.args) != 1 or isinstance(node.args[0], syntax.Spread):
-        raise fail("E0211", "shape takes a net and the shapes of its inputs", node.span, "in this call",
-                   help="write shape(Net(), x=[2, 3, 32, 32])")  # fmt: skip
+        raise fail(
+            "E0211",
+            "shape takes a net and the shapes of its inputs",
+            node.span,
+            "in this call",
+            help="write shape(Net(), x=[2, 3, 32, 32])",
+        )
     block = programs.resolve_net(session, module, node.args[0])
     method = "forward"
     sizes = _input_sizes(session, module, block, method, node)
@@ -106,13 +131,23 @@ def _shape(session: Session, module: LoadedModule, node: syntax.Call, field: syn
         chosen = [o for o in outputs if o.name == field.id]
         if not chosen:
             shown = ", ".join(o.name or "-" for o in outputs)
-            raise fail("E0225", f"there is no result `{field.id}`", field.span, "not found",
-                       help=f"the results are {shown}")  # fmt: skip
+            raise fail(
+                "E0225",
+                f"there is no result `{field.id}`",
+                field.span,
+                "not found",
+                help=f"the results are {shown}",
+            )
         return chosen[0].type.sizes
     if len(outputs) > 1:
         names = [o.name for o in outputs if o.name]
-        raise fail("E0220", f"`{block.label}` has {len(outputs)} results", node.span, "which one is meant",
-                   help=f"select one: shape(...).{names[0]}" if names else "select one")  # fmt: skip
+        raise fail(
+            "E0220",
+            f"`{block.label}` has {len(outputs)} results",
+            node.span,
+            "which one is meant",
+            help=f"select one: shape(...).{names[0]}" if names else "select one",
+        )
     return outputs[0].type.sizes
 
 
@@ -138,8 +173,13 @@ def _input_sizes(
             )
         value = evaluate(frame, keyword.value)
         if not isinstance(value, STATIC) or not isinstance(value.value, tuple):
-            raise fail("E0305", "a shape is a list of sizes", keyword.value.span, "here",
-                       help="write x=[2, 3, 32, 32]")  # fmt: skip
+            raise fail(
+                "E0305",
+                "a shape is a list of sizes",
+                keyword.value.span,
+                "here",
+                help="write x=[2, 3, 32, 32]",
+            )
         for size in value.value:
             if not isinstance(size, int) or isinstance(size, bool) or size < 1:
                 raise fail(
@@ -152,8 +192,13 @@ def _input_sizes(
         _bind_shape(block, parameter, value.value, keyword, sizes)
     missing = [name for name in declared if name not in {k.name.id for k in node.keywords}]
     if missing:
-        raise fail("E0213", f"the shape of `{missing[0]}` is missing", node.span, "in this call",
-                   help=f"write {missing[0]}=[...]")  # fmt: skip
+        raise fail(
+            "E0213",
+            f"the shape of `{missing[0]}` is missing",
+            node.span,
+            "in this call",
+            help=f"write {missing[0]}=[...]",
+        )
     return sizes
 
 
@@ -166,8 +211,13 @@ def _bind_shape(
 ) -> None:
     type_ = parameter.type
     if not isinstance(type_, syntax.NamedType):
-        raise fail("E0302", f"`{parameter.name.id}` of `{block.label}` needs a tensor type", keyword.span,
-                   "no shape fits", help="write for example float[B, 3, H, W]")  # fmt: skip
+        raise fail(
+            "E0302",
+            f"`{parameter.name.id}` of `{block.label}` needs a tensor type",
+            keyword.span,
+            "no shape fits",
+            help="write for example float[B, 3, H, W]",
+        )
     dims_ = type_.shape or ()
     if len(dims_) != len(shape):
         raise fail(
@@ -181,8 +231,13 @@ def _bind_shape(
     for dim, size in zip(dims_, shape, strict=True):
         if isinstance(dim, syntax.Name) and dim.id[:1].isupper():
             if sizes.setdefault(dim.id, size) != size:
-                raise fail("E0301", f"size `{dim.id}` is {sizes[dim.id]} and {size}", keyword.span,
-                           "these differ", help="make them equal")  # fmt: skip
+                raise fail(
+                    "E0301",
+                    f"size `{dim.id}` is {sizes[dim.id]} and {size}",
+                    keyword.span,
+                    "these differ",
+                    help="make them equal",
+                )
         elif isinstance(dim, syntax.Literal_) and dim.value != size:
             raise fail(
                 "E0301",

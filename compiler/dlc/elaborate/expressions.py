@@ -34,10 +34,23 @@ from dlc_grammar.source import Span
 STATIC = (Const, Ref, Operation)
 DTYPES = ("float", "int", "bool", "wide", "f64", "f32", "bf16", "f16")
 OPERATORS = {
-    "+": "add", "-": "subtract", "*": "multiply", "/": "divide", "//": "floor_divide", "%": "remainder",
-    "**": "power", "@": "matmul", "==": "equal", "!=": "not_equal", "<": "less", "<=": "less_equal",
-    ">": "greater", ">=": "greater_equal", "and": "logical_and", "or": "logical_or",
-}  # fmt: skip
+    "+": "add",
+    "-": "subtract",
+    "*": "multiply",
+    "/": "divide",
+    "//": "floor_divide",
+    "%": "remainder",
+    "**": "power",
+    "@": "matmul",
+    "==": "equal",
+    "!=": "not_equal",
+    "<": "less",
+    "<=": "less_equal",
+    ">": "greater",
+    ">=": "greater_equal",
+    "and": "logical_and",
+    "or": "logical_or",
+}
 
 
 MOST_LAYERS = 100_000
@@ -65,9 +78,12 @@ def static(frame: Frame, node: syntax.Expr, what: str) -> Expr:
     if isinstance(value, ListValue) and all(isinstance(item, STATIC) for item in value.items):
         return tuple_expr([item for item in value.items if isinstance(item, STATIC)])
     raise fail(
-        "E0222", f"{what} is decided at compile time, but this is {values.describe(value)}", node.span,
-        f"this is {values.describe(value)}", help="use a number, a parameter or a size here",
-    )  # fmt: skip
+        "E0222",
+        f"{what} is decided at compile time, but this is {values.describe(value)}",
+        node.span,
+        f"this is {values.describe(value)}",
+        help="use a number, a parameter or a size here",
+    )
 
 
 def tuple_expr(items: list[Expr]) -> Expr:
@@ -91,9 +107,13 @@ def lookup(frame: Frame, name: str, span: Span) -> AnyValue:
         return value
     if name in frame.maybe:
         raise fail(
-            "E0109", f"`{name}` has a value in one branch only", span, "it may be unset here",
-            notes=(), help="assign it before the `if`, or in both branches",
-        )  # fmt: skip
+            "E0109",
+            f"`{name}` has a value in one branch only",
+            span,
+            "it may be unset here",
+            notes=(),
+            help="assign it before the `if`, or in both branches",
+        )
     if name in frame.methods:
         return FunctionValue(frame.methods[name], frame.module, "self")
     if name in frame.gone:
@@ -124,9 +144,12 @@ def _not_updated(frame: Frame, name: str, number: int, span: Span) -> None:
     state = frame.builder.updated.get(number)
     if state is not None:
         raise fail(
-            "E0115", f"`{name}` is read after `update {state}`", span, "the old value or the new one?",
+            "E0115",
+            f"`{name}` is read after `update {state}`",
+            span,
+            "the old value or the new one?",
             help="read it before the update, or give the new value a name and use that",
-        )  # fmt: skip
+        )
 
 
 MOST_HINTS = 50
@@ -173,9 +196,12 @@ def declared(frame: Frame, module: LoadedModule, item: Any) -> AnyValue:
             if isinstance(value, BlockValue):
                 return value
             raise fail(
-                "E0236", f"`{item.name.id}` is not a block", item.value.span,
-                f"this is {values.describe(value)}", help="write for example: block Norm = GroupNorm(32)",
-            )  # fmt: skip
+                "E0236",
+                f"`{item.name.id}` is not a block",
+                item.value.span,
+                f"this is {values.describe(value)}",
+                help="write for example: block Norm = GroupNorm(32)",
+            )
     raise AssertionError(item)
 
 
@@ -189,9 +215,12 @@ def _file_constant(frame: Frame, module: LoadedModule, item: syntax.Const) -> An
         return session.constants[id(item)]
     if item in active:
         raise fail(
-            "E0105", f"`{item.name.id}` is defined in terms of itself", item.name.span, "the cycle is here",
+            "E0105",
+            f"`{item.name.id}` is defined in terms of itself",
+            item.name.span,
+            "the cycle is here",
             help="give it a value of its own",
-        )  # fmt: skip
+        )
     if len(active) > MOST_NESTED:
         raise fail(
             "E0106",
@@ -255,9 +284,12 @@ def elements(frame: Frame, value: AnyValue, span: Span) -> list[AnyValue]:
     if isinstance(value, Poison):
         raise Failed(None)
     raise fail(
-        "E0221", f"{values.describe(value)} is not a list", span, "a list is needed here",
+        "E0221",
+        f"{values.describe(value)} is not a list",
+        span,
+        "a list is needed here",
         help="loop over range(n), a list, or enumerate/zip of lists",
-    )  # fmt: skip
+    )
 
 
 def _comprehension(frame: Frame, node: syntax.Comprehension) -> AnyValue:
@@ -314,9 +346,12 @@ def _binary(frame: Frame, node: syntax.Binary) -> AnyValue:
         return _list_sum(frame, node, left, right)
     if node.op not in OPERATORS:
         raise fail(
-            "E0222", f"`{node.op}` is decided at compile time", node.span,
-            f"this is {values.describe(left)}", help="compare tensors element-wise instead",
-        )  # fmt: skip
+            "E0222",
+            f"`{node.op}` is decided at compile time",
+            node.span,
+            f"this is {values.describe(left)}",
+            help="compare tensors element-wise instead",
+        )
     operands = [
         calls.expect_operand(frame, left, node.left.span),
         calls.expect_operand(frame, right, node.right.span),
@@ -339,9 +374,12 @@ def _logic(frame: Frame, node: syntax.Binary, left: Expr) -> AnyValue:
     if isinstance(right, STATIC):
         if not isinstance(right.value, bool):
             raise fail(
-                "E0223", f"`{node.op}` needs true or false", node.right.span,
-                f"this is {statics.describe(right.value)}", help="compare it, for example: x > 0",
-            )  # fmt: skip
+                "E0223",
+                f"`{node.op}` needs true or false",
+                node.right.span,
+                f"this is {statics.describe(right.value)}",
+                help="compare it, for example: x > 0",
+            )
         return statics.operation(node.op, (left, right), right.value)
     operands = [calls.expect_operand(frame, v, node.span) for v in (left, right)]
     return calls.apply(frame, OPERATORS[node.op], operands, {}, node)
@@ -387,8 +425,13 @@ def _computed(op: str, left: Expr, right: Expr) -> str:
 
 def _list_sum(frame: Frame, node: syntax.Binary, left: AnyValue, right: AnyValue) -> AnyValue:
     if node.op != "+":
-        raise fail("E0223", f"`{node.op}` of a list of tensors", node.span, "this is a list",
-                   help="work on each: [relu(y) for y in ys]")  # fmt: skip
+        raise fail(
+            "E0223",
+            f"`{node.op}` of a list of tensors",
+            node.span,
+            "this is a list",
+            help="work on each: [relu(y) for y in ys]",
+        )
     items = (*elements(frame, left, node.left.span), *elements(frame, right, node.right.span))
     if len(items) > MOST_LAYERS:
         raise fail(
@@ -431,8 +474,13 @@ def _attribute(frame: Frame, node: syntax.Attribute) -> AnyValue:
         case Poison():
             raise Failed(None)
         case _:
-            raise fail("E0225", f"{values.describe(value)} has no `{name}`", node.name.span, "not found",
-                       help="results, layers and nets with presets have parts; this has none")  # fmt: skip
+            raise fail(
+                "E0225",
+                f"{values.describe(value)} has no `{name}`",
+                node.name.span,
+                "not found",
+                help="results, layers and nets with presets have parts; this has none",
+            )
 
 
 def _record_field(record: RecordValue, node: syntax.Attribute) -> AnyValue:
@@ -441,9 +489,12 @@ def _record_field(record: RecordValue, node: syntax.Attribute) -> AnyValue:
             return value
     names = [name for name in record.names if name]
     raise fail(
-        "E0225", f"there is no result `{node.name.id}`", node.name.span, "not found",
+        "E0225",
+        f"there is no result `{node.name.id}`",
+        node.name.span,
+        "not found",
         help=suggest(node.name.id, names) or f"the results are {', '.join(names)}",
-    )  # fmt: skip
+    )
 
 
 def preset(frame: Frame, block: BlockValue, node: syntax.Attribute) -> BlockValue:
@@ -478,11 +529,21 @@ def named_preset(frame: Frame, block: BlockValue, name: str, span: Span) -> Bloc
     given: set[str] = set()
     for item in section.items:
         if not isinstance(item, syntax.Setting) or not isinstance(item.name, syntax.Ident) or item.kind:
-            raise fail("E0604", "a preset holds `name = value`", item.span, "in this preset",
-                       help="write for example: preset Model.large { dim = 1024 }")  # fmt: skip
+            raise fail(
+                "E0604",
+                "a preset holds `name = value`",
+                item.span,
+                "in this preset",
+                help="write for example: preset Model.large { dim = 1024 }",
+            )
         if item.name.id in given:
-            raise fail("E0212", f"`{item.name.id}` is given twice", item.name.span, "given again here",
-                       help="remove one of the two")  # fmt: skip
+            raise fail(
+                "E0212",
+                f"`{item.name.id}` is given twice",
+                item.name.span,
+                "given again here",
+                help="remove one of the two",
+            )
         given.add(item.name.id)
         filled[item.name.id] = calls.static_argument(inner, block.declaration, item.name, item.value)
     return BlockValue(block.declaration, block.module, filled, block.label, name)
@@ -507,9 +568,12 @@ def _subscript(frame: Frame, node: Any) -> object:
     found = static(frame, node, "a position")
     if not isinstance(found.value, int) or isinstance(found.value, bool):
         raise fail(
-            "E0305", "a position is an integer", node.span, f"this is {statics.describe(found.value)}",
+            "E0305",
+            "a position is an integer",
+            node.span,
+            f"this is {statics.describe(found.value)}",
             help="pick by a tensor of positions with take(x, ids) or gather(x, ids)",
-        )  # fmt: skip
+        )
     return found.value
 
 
@@ -534,8 +598,13 @@ def _positions(count: int) -> str:
 
 def _list_index(frame: Frame, node: syntax.Index, value: AnyValue) -> AnyValue:
     if len(node.subscripts) != 1:
-        raise fail("E0305", "a list has one axis", node.span, f"{len(node.subscripts)} subscripts",
-                   help="write x[0][1] for a list in a list")  # fmt: skip
+        raise fail(
+            "E0305",
+            "a list has one axis",
+            node.span,
+            f"{len(node.subscripts)} subscripts",
+            help="write x[0][1] for a list in a list",
+        )
     subscript = node.subscripts[0]
     items = elements(frame, value, node.value.span)
     if isinstance(subscript, syntax.Slice):
@@ -552,8 +621,13 @@ def _list_index(frame: Frame, node: syntax.Index, value: AnyValue) -> AnyValue:
             )
         return sequence(items[slice(*bounds)])
     if isinstance(subscript, syntax.Ellipsis_):
-        raise fail("E0305", "a list has one axis", node.span, "`...` selects axes of a tensor",
-                   help="stack a list of tensors first: stack(x)[...]")  # fmt: skip
+        raise fail(
+            "E0305",
+            "a list has one axis",
+            node.span,
+            "`...` selects axes of a tensor",
+            help="stack a list of tensors first: stack(x)[...]",
+        )
     position = static(frame, subscript, "a position")
     if isinstance(value, STATIC):
         try:
@@ -564,18 +638,27 @@ def _list_index(frame: Frame, node: syntax.Index, value: AnyValue) -> AnyValue:
             ) from None
     where = position.value
     if not isinstance(where, int) or isinstance(where, bool) or not -len(items) <= where < len(items):
-        raise fail("E0305", f"position {statics.show(where)} is outside a list of {len(items)}", node.span,
-                   "no such element", help=_positions(len(items)))  # fmt: skip
+        raise fail(
+            "E0305",
+            f"position {statics.show(where)} is outside a list of {len(items)}",
+            node.span,
+            "no such element",
+            help=_positions(len(items)),
+        )
     found = items[where]
     if isinstance(value, ListValue) and value.name is not None and isinstance(found, TensorValue):
         output = frame.builder.tensor(found.type)
         frame.builder.add(
             ir.Item(
-                origin=frame.session.origin(node), at=frame.location(node), name=value.name,
-                position=position, value=found.operand, output=output,
+                origin=frame.session.origin(node),
+                at=frame.location(node),
+                name=value.name,
+                position=position,
+                value=found.operand,
+                output=output,
             ),
             node.span,
-        )  # fmt: skip
+        )
         return TensorValue(ir.Use(id=output.id), found.type, found.constant)
     return found
 

@@ -111,9 +111,12 @@ class Session:
                 raise Failed(None)
             self.exhausted = True
             raise fail(
-                "E0106", f"this net expands to more than {BUDGET:_} nodes", span, "the budget ran out here",
+                "E0106",
+                f"this net expands to more than {BUDGET:_} nodes",
+                span,
+                "the budget ran out here",
                 help="repeat less, or use `scan` for a loop that runs when the model runs",
-            )  # fmt: skip
+            )
 
     def report(self, diagnostic: Diagnostic | None) -> None:
         if diagnostic is None:

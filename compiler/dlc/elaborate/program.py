@@ -40,8 +40,13 @@ def input_type(frame: Frame, parameter: syntax.Parameter, sizes: Mapping[str, in
     """The type of a net's input: capital names are its size variables."""
     type_ = parameter.type
     if not isinstance(type_, syntax.NamedType) or type_.shape is None:
-        raise fail("E0302", f"`{parameter.name.id}` needs a tensor type", parameter.span, "an input of a net",
-                   help="write for example float[B, 3, H, W]")  # fmt: skip
+        raise fail(
+            "E0302",
+            f"`{parameter.name.id}` needs a tensor type",
+            parameter.span,
+            "an input of a net",
+            help="write for example float[B, 3, H, W]",
+        )
     if type_.name not in signatures.DTYPES or type_.name == "num":
         raise signatures.unknown_type(type_)
     shape: list[Expr] = []
@@ -64,9 +69,14 @@ def input_type(frame: Frame, parameter: syntax.Parameter, sizes: Mapping[str, in
 
 
 def elaborate_method(
-    session: Session, module: LoadedModule, block: BlockValue, method: str, training: bool,
-    sizes: Mapping[str, int | Dim] | None = None, absent: frozenset[str] = frozenset(),
-) -> Elaborated:  # fmt: skip
+    session: Session,
+    module: LoadedModule,
+    block: BlockValue,
+    method: str,
+    training: bool,
+    sizes: Mapping[str, int | Dim] | None = None,
+    absent: frozenset[str] = frozenset(),
+) -> Elaborated:
     """One method of a net for its declared input types. Raises Failed."""
     frame = Frame(session, block.module, Builder(session), training, block.label)
     span = block.declaration.name.span
@@ -124,8 +134,13 @@ def _elaborate_net(session: Session, module: LoadedModule, block: BlockValue) ->
                     for training in (False, True)
                 )
         if not methods:
-            raise fail("E0234", f"`{declaration.name.id}` has no inputs and no method", declaration.name.span,
-                       "nothing to build", help="give it inputs, or write fn forward(...)")  # fmt: skip
+            raise fail(
+                "E0234",
+                f"`{declaration.name.id}` has no inputs and no method",
+                declaration.name.span,
+                "nothing to build",
+                help="give it inputs, or write fn forward(...)",
+            )
         _labels_across_methods(session, made)
         weights = collect_weights(session, made)
     except Failed as failed:
@@ -140,9 +155,13 @@ def _elaborate_net(session: Session, module: LoadedModule, block: BlockValue) ->
 
 
 def _program(
-    session: Session, module: LoadedModule, block: BlockValue, methods: list[ir.Method],
-    made: list[Elaborated], weights: tuple[ir.WeightSpec, ...],
-) -> ir.Program:  # fmt: skip
+    session: Session,
+    module: LoadedModule,
+    block: BlockValue,
+    methods: list[ir.Method],
+    made: list[Elaborated],
+    weights: tuple[ir.WeightSpec, ...],
+) -> ir.Program:
     reached: dict[str, ir.Definition] = {}
     stack = [item.definition.id for item in made]
     while stack:
@@ -219,8 +238,13 @@ def collect_weights(session: Session, roots: list[Elaborated]) -> tuple[ir.Weigh
     for root in roots:
         for path, spec in _weights_of(session, root, memo).items():
             if path in found and found[path].at != spec.at:
-                raise fail("E0107", f"`{path}` is declared by two methods", _span(session, spec.at),
-                           "declared again here", help="choose another label in one of them")  # fmt: skip
+                raise fail(
+                    "E0107",
+                    f"`{path}` is declared by two methods",
+                    _span(session, spec.at),
+                    "declared again here",
+                    help="choose another label in one of them",
+                )
             found.setdefault(path, spec)
     return tuple(found.values())
 
@@ -246,9 +270,13 @@ def _weights_of(
     found: dict[str, ir.WeightSpec] = {}
     for weight in definition.weights:
         found[weight.name] = ir.WeightSpec(
-            path=weight.name, kind=weight.kind, shape=_numbers_of(weight.tensor.type),
-            init=weight.init.name, init_args=_numbers(weight.init), at=weight.at,
-        )  # fmt: skip
+            path=weight.name,
+            kind=weight.kind,
+            shape=_numbers_of(weight.tensor.type),
+            init=weight.init.name,
+            init_args=_numbers(weight.init),
+            at=weight.at,
+        )
     for layer in definition.layers:
         prefix = ".".join((layer.name, *(str(i) for i in layer.index)))
         for callee in layer.definitions:
@@ -275,8 +303,13 @@ def _apply_init(rules: tuple[InitRule, ...], found: dict[str, ir.WeightSpec]) ->
         pattern = glob(rule.pattern)
         matched = [path for path in found if pattern.fullmatch(path)]
         if not matched:
-            raise fail("E0601", f'pattern "{rule.pattern}" matches no parameter', rule.span, "in init",
-                       help=_closest_paths(rule.pattern, found))  # fmt: skip
+            raise fail(
+                "E0601",
+                f'pattern "{rule.pattern}" matches no parameter',
+                rule.span,
+                "in init",
+                help=_closest_paths(rule.pattern, found),
+            )
         for path in matched:
             update = {"init": rule.distribution.name, "init_args": _numbers(rule.distribution)}
             if found[path].kind == "param":

@@ -84,9 +84,13 @@ def _parameters(declaration: Declaration) -> Iterator[Diagnostic]:
         name = parameter.name.id
         if name in seen:
             yield Diagnostic(
-                "E0102", f"`{name}` is declared twice", parameter.name.span, "declared again here",
-                (Note("first declared here", seen[name]),), "rename one of the two",
-            )  # fmt: skip
+                "E0102",
+                f"`{name}` is declared twice",
+                parameter.name.span,
+                "declared again here",
+                (Note("first declared here", seen[name]),),
+                "rename one of the two",
+            )
         seen.setdefault(name, parameter.name.span)
         if name[:1].isupper() and not (
             isinstance(parameter.type, syntax.KindType) and parameter.type.kind == "block"
@@ -116,10 +120,14 @@ def _sections(module: LoadedModule) -> Iterator[Diagnostic]:
         if name not in SECTIONS:
             hint = suggest(name, SECTIONS)
             yield Diagnostic(
-                "E0606", f"unknown section `{name}`", item.name.span, "not known here", (),
+                "E0606",
+                f"unknown section `{name}`",
+                item.name.span,
+                "not known here",
+                (),
                 hint or f"the sections are {', '.join(SECTIONS)}",
                 Edit(item.name.span, hint.split("`")[1]) if hint else None,
-            )  # fmt: skip
+            )
         elif name == "parity":
             yield from _parity(module, item)
 
@@ -131,10 +139,14 @@ def _parity(module: LoadedModule, section: syntax.Section) -> Iterator[Diagnosti
         if isinstance(name, syntax.Ident) and name.id not in PARITY:
             hint = suggest(name.id, PARITY)
             yield Diagnostic(
-                "E0602", f"a parity section has no setting `{name.id}`", name.span, "not known here", (),
+                "E0602",
+                f"a parity section has no setting `{name.id}`",
+                name.span,
+                "not known here",
+                (),
                 hint or f"there are {', '.join(PARITY)}",
                 Edit(name.span, hint.split("`")[1]) if hint else None,
-            )  # fmt: skip
+            )
         if isinstance(item, syntax.Setting) and isinstance(name, syntax.Ident) and name.id == "net":
             yield from _named_net(module, item.value)
 
@@ -148,16 +160,24 @@ def _named_net(module: LoadedModule, value: syntax.Expr) -> Iterator[Diagnostic]
     if found is None and name.id not in module.imported:
         names = [n for n, d in module.declarations.items() if isinstance(d, syntax.Block)]
         yield Diagnostic(
-            "E0101", f"unknown name `{name.id}`", name.span, "not found in this file", (),
+            "E0101",
+            f"unknown name `{name.id}`",
+            name.span,
+            "not found in this file",
+            (),
             suggest(name.id, names) or f"the nets are {', '.join(names) or 'none'}",
-        )  # fmt: skip
+        )
     elif preset is not None and found is not None and isinstance(value, syntax.Attribute):
         known = {**found[0].presets.get(found[1].name.id, {}), **module.presets.get(name.id, {})}
         if preset not in known:
             yield Diagnostic(
-                "E0225", f"`{name.id}` has no preset `{preset}`", value.name.span, "not found", (),
+                "E0225",
+                f"`{name.id}` has no preset `{preset}`",
+                value.name.span,
+                "not found",
+                (),
                 suggest(preset, known) or f"its presets are {', '.join(known) or 'none'}",
-            )  # fmt: skip
+            )
 
 
 # ---------------------------------------------------------------- unknown names
@@ -332,7 +352,10 @@ def _find_cycles(graph: dict[str, list[tuple[str, Span]]]) -> list[Diagnostic]:
 def _cycle(cycle: list[str], span: Span) -> Diagnostic:
     shown = " -> ".join(cycle)
     return Diagnostic(
-        "E0105", f"`{cycle[0]}` refers to itself", span, "the cycle closes here",
+        "E0105",
+        f"`{cycle[0]}` refers to itself",
+        span,
+        "the cycle closes here",
         (Note(f"the path is {shown}"),),
         "declarations may not be recursive; repeat with `for`, or with `scan` when the model runs",
-    )  # fmt: skip
+    )

@@ -64,11 +64,25 @@ class Application:
 
 
 SIGNS = {
-    "add": "+", "subtract": "-", "multiply": "*", "divide": "/", "floor_divide": "//", "remainder": "%",
-    "power": "**", "matmul": "@", "equal": "==", "not_equal": "!=", "less": "<", "less_equal": "<=",
-    "greater": ">", "greater_equal": ">=", "logical_and": "and", "logical_or": "or", "logical_not": "not",
+    "add": "+",
+    "subtract": "-",
+    "multiply": "*",
+    "divide": "/",
+    "floor_divide": "//",
+    "remainder": "%",
+    "power": "**",
+    "matmul": "@",
+    "equal": "==",
+    "not_equal": "!=",
+    "less": "<",
+    "less_equal": "<=",
+    "greater": ">",
+    "greater_equal": ">=",
+    "logical_and": "and",
+    "logical_or": "or",
+    "logical_not": "not",
     "negative": "-",
-}  # fmt: skip
+}
 
 
 def number_dtype(value: Expr) -> DType:
@@ -141,19 +155,25 @@ def promote(site: Application, positions: Sequence[int]) -> DType:
     if len(kinds - set(FLOATS)) + bool(floats) > 1:
         shown = " and ".join(sorted(kinds))
         raise site.fail(
-            "E0307", f"`{site.shown}` of {shown} tensors", f"this combines {shown}",
+            "E0307",
+            f"`{site.shown}` of {shown} tensors",
+            f"this combines {shown}",
             help="convert one side: cast(x, float) or cast(x, int)",
-        )  # fmt: skip
+        )
     if not floats and "int" in kinds and "float" in numbers:
         raise site.fail(
-            "E0307", f"`{site.shown}` of an int tensor and a float number", "this combines int and float",
+            "E0307",
+            f"`{site.shown}` of an int tensor and a float number",
+            "this combines int and float",
             help="convert the tensor: cast(x, float)",
-        )  # fmt: skip
+        )
     if "bool" in kinds and set(numbers) - {"bool"}:
         raise site.fail(
-            "E0307", f"`{site.shown}` of a bool tensor and a number", "this combines bool and a number",
+            "E0307",
+            f"`{site.shown}` of a bool tensor and a number",
+            "this combines bool and a number",
             help="convert the tensor: cast(x, float) or cast(x, int)",
-        )  # fmt: skip
+        )
     if len(floats) > 1:
         return next(d for d in ("f64", "wide", "f32", "float", "bf16", "f16") if d in floats)
     return tensors[0]
@@ -246,8 +266,12 @@ def logical(site: Application) -> list[TensorType]:
 
 def where(site: Application) -> list[TensorType]:
     if site.type(0).dtype != "bool":
-        raise site.fail("E0307", "the condition of `where` is not bool", f"this is {site.type(0)}",
-                        help="compare first: where(x > 0.0, a, b)")  # fmt: skip
+        raise site.fail(
+            "E0307",
+            "the condition of `where` is not bool",
+            f"this is {site.type(0)}",
+            help="compare first: where(x > 0.0, a, b)",
+        )
     dtype = promote(site, (1, 2))
     return [TensorType(dtype=dtype, shape=broadcast_shape(site, [t.shape for t in site.types()]))]
 
@@ -259,8 +283,12 @@ def same(site: Application) -> list[TensorType]:
 def floating(site: Application) -> list[TensorType]:
     type_ = site.type()
     if type_.dtype not in FLOATS:
-        raise site.fail("E0307", f"`{site.shown}` needs a float tensor", f"this is {type_}",
-                        help="convert it: cast(x, float)")  # fmt: skip
+        raise site.fail(
+            "E0307",
+            f"`{site.shown}` needs a float tensor",
+            f"this is {type_}",
+            help="convert it: cast(x, float)",
+        )
     return [type_]
 
 
@@ -276,8 +304,12 @@ def axes_of(site: Application, rank: int, name: str = "axis") -> tuple[int, ...]
     found = []
     for axis in chosen:
         if not isinstance(axis, int) or not -rank <= axis < rank:
-            raise site.fail("E0305", f"axis {axis} is outside a tensor of {rank} axes", f"in `{site.shown}`",
-                            help=f"axes run from 0 to {rank - 1}, or from -{rank} to -1")  # fmt: skip
+            raise site.fail(
+                "E0305",
+                f"axis {axis} is outside a tensor of {rank} axes",
+                f"in `{site.shown}`",
+                help=f"axes run from 0 to {rank - 1}, or from -{rank} to -1",
+            )
         found.append(axis % rank)
     if len(set(found)) != len(found):
         raise site.fail("E0305", "an axis is named twice", f"in `{site.shown}`", help="name each axis once")
@@ -305,8 +337,12 @@ def reduction(site: Application) -> list[TensorType]:
                 "E0307", f"`{site.shown}` needs a bool tensor", f"this is {type_}", "compare first: x > 0.0"
             )
     elif dtype == "bool" or (site.op in ("mean", "variance") and dtype not in FLOATS):
-        raise site.fail("E0307", f"`{site.shown}` of {type_}", "this has no such reduction",
-                        help="convert it: cast(x, float)")  # fmt: skip
+        raise site.fail(
+            "E0307",
+            f"`{site.shown}` of {type_}",
+            "this has no such reduction",
+            help="convert it: cast(x, float)",
+        )
     if site.op in ("argmax", "argmin"):
         dtype = "int"
     return [TensorType(dtype=dtype, shape=shape)]
@@ -325,8 +361,12 @@ def top_k(site: Application) -> list[TensorType]:
         )
     count, size = site.attrs["k"], type_.shape[-1]
     if isinstance(size.value, int) and isinstance(count.value, int) and not 1 <= count.value <= size.value:
-        raise site.fail("E0305", f"top_k of {count.value} among {size.value}", "there are not so many",
-                        help=f"k is between 1 and {size.value}")  # fmt: skip
+        raise site.fail(
+            "E0305",
+            f"top_k of {count.value} among {size.value}",
+            "there are not so many",
+            help=f"k is between 1 and {size.value}",
+        )
     shape = (*type_.shape[:-1], count)
     return [TensorType(dtype=type_.dtype, shape=shape), TensorType(dtype="int", shape=shape)]
 
@@ -348,8 +388,12 @@ def sizes_of(site: Application, expr: Expr, what: str = "shape") -> tuple[Expr, 
                 "write for example [B, 4 * D]; divide sizes with //",
             )
         if isinstance(value, int) and value < 1:
-            raise site.fail("E0306", f"a size is at least 1, not {value}", f"in this {what}",
-                            "check the numbers that it is computed from")  # fmt: skip
+            raise site.fail(
+                "E0306",
+                f"a size is at least 1, not {value}",
+                f"in this {what}",
+                "check the numbers that it is computed from",
+            )
         if not isinstance(expr.value, tuple):
             return (expr,)
         found.append(parts[position] if parts else statics.item(expr, Const(value=position)))
@@ -369,13 +413,21 @@ def transpose(site: Application) -> list[TensorType]:
     axes = site.attr("axes").value
     if axes is None:
         if type_.rank < 2:
-            raise site.fail("E0302", f"transpose of {type_}", "this has fewer than two axes",
-                            "a tensor of one axis needs no transpose")  # fmt: skip
+            raise site.fail(
+                "E0302",
+                f"transpose of {type_}",
+                "this has fewer than two axes",
+                "a tensor of one axis needs no transpose",
+            )
         return [TensorType(dtype=type_.dtype, shape=(*type_.shape[:-2], type_.shape[-1], type_.shape[-2]))]
     order = axes_of(site, type_.rank, "axes")
     if len(order) != type_.rank:
-        raise site.fail("E0305", "transpose needs every axis once", f"{type_} has {type_.rank} axes",
-                        f"write for example axes={list(reversed(range(type_.rank)))}")  # fmt: skip
+        raise site.fail(
+            "E0305",
+            "transpose needs every axis once",
+            f"{type_} has {type_.rank} axes",
+            f"write for example axes={list(reversed(range(type_.rank)))}",
+        )
     return [TensorType(dtype=type_.dtype, shape=tuple(type_.shape[axis] for axis in order))]
 
 
@@ -384,8 +436,7 @@ def matmul(site: Application) -> list[TensorType]:
     dtype = promote(site, (0, 1))
     if a.rank == 0 or b.rank < 2:
         side = "the right side needs two axes or more" if a.rank else "the left side has no axis"
-        raise site.fail("E0302", f"`@` of {a} and {b}", side,
-                        help="a matrix product is [..., m, k] @ [k, n]")  # fmt: skip
+        raise site.fail("E0302", f"`@` of {a} and {b}", side, help="a matrix product is [..., m, k] @ [k, n]")
     message = f"`@` of {a} and {b}: the inner sizes differ"
     require_equal(site, a.shape[-1], b.shape[-2], site.span, message, "")
     if a.rank == 1:
@@ -406,8 +457,12 @@ def concat(site: Application) -> list[TensorType]:
     total = first.shape[axis]
     for other in types[1:]:
         if other.rank != first.rank:
-            raise site.fail("E0302", f"concat of {first} and {other}", "these have different numbers of axes",
-                            "reshape or rearrange one of them first")  # fmt: skip
+            raise site.fail(
+                "E0302",
+                f"concat of {first} and {other}",
+                "these have different numbers of axes",
+                "reshape or rearrange one of them first",
+            )
         for position in range(first.rank):
             if position != axis:
                 message = f"concat of {first} and {other}: axis {position} differs"
@@ -425,8 +480,12 @@ def stack(site: Application) -> list[TensorType]:
     axis = one_axis(site, first.rank + 1)
     for other in types[1:]:
         if other.rank != first.rank:
-            raise site.fail("E0302", f"stack of {first} and {other}", "these have different numbers of axes",
-                            "reshape or rearrange one of them first")  # fmt: skip
+            raise site.fail(
+                "E0302",
+                f"stack of {first} and {other}",
+                "these have different numbers of axes",
+                "reshape or rearrange one of them first",
+            )
         for a, b in zip(first.shape, other.shape, strict=True):
             require_equal(site, a, b, site.span, f"stack of {first} and {other}", "")
     shape = (*first.shape[:axis], Const(value=len(types)), *first.shape[axis:])
@@ -480,8 +539,12 @@ MOST_PARTS = 10_000
 def broadcast(site: Application) -> list[TensorType]:
     type_, shape = site.type(), sizes_of(site, site.attrs["shape"])
     if len(shape) < type_.rank:
-        raise site.fail("E0302", f"broadcast of {type_} to {_shown(shape)}", "the result has fewer axes",
-                        "name every axis of the result")  # fmt: skip
+        raise site.fail(
+            "E0302",
+            f"broadcast of {type_} to {_shown(shape)}",
+            "the result has fewer axes",
+            "name every axis of the result",
+        )
     for a, b in zip(reversed(type_.shape), reversed(shape), strict=False):
         if a.value != 1:
             require_equal(site, a, b, site.span, f"broadcast of {type_} to {_shown(shape)}", "")
@@ -534,20 +597,32 @@ def _sliced(site: Application, size: Expr, subscript: tuple[object, ...]) -> Exp
     if isinstance(size.value, int) and not isinstance(start, Dim) and not isinstance(stop, Dim):
         count = len(range(*slice(start, stop, step).indices(size.value)))
         if count == 0:
-            raise site.fail("E0305", f"this slice of an axis of {size.value} is empty", "in this index",
-                            "a slice x[a:b] holds the positions from a up to b - 1")  # fmt: skip
+            raise site.fail(
+                "E0305",
+                f"this slice of an axis of {size.value} is empty",
+                "in this index",
+                "a slice x[a:b] holds the positions from a up to b - 1",
+            )
         return Const(value=count)
     if step not in (None, 1):
-        raise site.fail("E0306", f"a step in a slice of the symbolic size {size.value}", "in this index",
-                        help="slice an axis of known size")  # fmt: skip
+        raise site.fail(
+            "E0306",
+            f"a step in a slice of the symbolic size {size.value}",
+            "in this index",
+            help="slice an axis of known size",
+        )
     low: int | Dim = start if isinstance(start, (int, Dim)) else 0
     high: int | Dim = stop if isinstance(stop, (int, Dim)) else size.value
     low = size.value + low if isinstance(low, int) and low < 0 else low
     high = size.value + high if isinstance(high, int) and high < 0 else high
     extent = high - low
     if isinstance(extent, int) and extent < 1:
-        raise site.fail("E0305", f"this slice has {extent} elements", "in this index",
-                        "a slice x[a:b] holds the positions from a up to b - 1")  # fmt: skip
+        raise site.fail(
+            "E0305",
+            f"this slice has {extent} elements",
+            "in this index",
+            "a slice x[a:b] holds the positions from a up to b - 1",
+        )
     return Const(value=extent)
 
 
@@ -582,16 +657,24 @@ def pad(site: Application) -> list[TensorType]:
 def take(site: Application) -> list[TensorType]:
     table, ids = site.type(0), site.type(1)
     if ids.dtype != "int" or table.rank < 1:
-        raise site.fail("E0307", "take needs a table and int ids", f"these are {table} and {ids}",
-                        "convert the ids: take(table, cast(ids, int))")  # fmt: skip
+        raise site.fail(
+            "E0307",
+            "take needs a table and int ids",
+            f"these are {table} and {ids}",
+            "convert the ids: take(table, cast(ids, int))",
+        )
     return [TensorType(dtype=table.dtype, shape=(*ids.shape, *table.shape[1:]))]
 
 
 def gather(site: Application) -> list[TensorType]:
     x, ids = site.type(0), site.type(1)
     if ids.dtype != "int" or x.rank != ids.rank + 1:
-        raise site.fail("E0302", "gather picks one element of the last axis", f"these are {x} and {ids}",
-                        help="ids has the shape of x without its last axis")  # fmt: skip
+        raise site.fail(
+            "E0302",
+            "gather picks one element of the last axis",
+            f"these are {x} and {ids}",
+            help="ids has the shape of x without its last axis",
+        )
     for a, b in zip(x.shape, ids.shape, strict=False):
         require_equal(site, a, b, site.span, f"gather of {x} by {ids}", "")
     return [TensorType(dtype=x.dtype, shape=ids.shape)]
@@ -616,16 +699,24 @@ def arange(site: Application) -> list[TensorType]:
         count = stop if start.value == 0 else statics.binary("-", stop, start)
     else:
         if not isinstance(step.value, int) or step.value == 0:
-            raise site.fail("E0306", "arange needs a constant step", f"this is {step.value}",
-                            "write for example arange(0, T, 2)")  # fmt: skip
+            raise site.fail(
+                "E0306",
+                "arange needs a constant step",
+                f"this is {step.value}",
+                "write for example arange(0, T, 2)",
+            )
         span = statics.binary("-", stop, start)
         up = statics.binary("+", span, Const(value=step.value - 1))
         count = statics.binary("//", up, step)
         if isinstance(span.value, int) and span.value % step.value == 0:
             count = statics.binary("//", span, step)
     if isinstance(count.value, int) and count.value < 1:
-        raise site.fail("E0306", "this range is empty", f"from {start.value} to {stop.value}",
-                        "write the smaller bound first")  # fmt: skip
+        raise site.fail(
+            "E0306",
+            "this range is empty",
+            f"from {start.value} to {stop.value}",
+            "write the smaller bound first",
+        )
     site.attrs.update(start=start, stop=stop, step=step)
     return [TensorType(dtype="int", shape=(count,))]
 
@@ -638,8 +729,12 @@ def full(site: Application) -> list[TensorType]:
     shape = sizes_of(site, site.attrs["shape"])
     value = site.attrs["value"].value
     if not isinstance(value, (bool, int, float)):
-        raise site.fail("E0230", "`value` of `full` is a number", f"this is {statics.describe(value)}",
-                        "write for example full([B, 8], 0.0)")  # fmt: skip
+        raise site.fail(
+            "E0230",
+            "`value` of `full` is a number",
+            f"this is {statics.describe(value)}",
+            "write for example full([B, 8], 0.0)",
+        )
     dtype: DType = "bool" if isinstance(value, bool) else "float" if isinstance(value, float) else "int"
     site.attrs["dtype"] = Const(value=dtype)
     return [TensorType(dtype=dtype, shape=shape)]
@@ -682,8 +777,12 @@ def _pattern(site: Application) -> tuple[list[list[str]], list[list[str]]]:
     text = site.attrs["pattern"].value
     sides = text.split("->") if isinstance(text, str) else []
     if len(sides) == 2 and not all(_balanced(side) for side in sides):
-        raise site.fail("E0308", "the brackets of the pattern do not match", f"this is {statics.show(text)}",
-                        help='write for example "b (h w) c -> b h w c"')  # fmt: skip
+        raise site.fail(
+            "E0308",
+            "the brackets of the pattern do not match",
+            f"this is {statics.show(text)}",
+            help='write for example "b (h w) c -> b h w c"',
+        )
     if len(sides) != 2:
         raise site.fail(
             "E0308",
@@ -732,8 +831,12 @@ def _given_sizes(site: Application) -> dict[str, Expr]:
 def _bind_group(site: Application, group: list[str], size: Expr, sizes: dict[str, Expr]) -> None:
     if group == ["1"]:
         if size.value != 1:
-            raise site.fail("E0308", f"the pattern has 1 where the size is {size.value}", "in this pattern",
-                            "give this axis a name")  # fmt: skip
+            raise site.fail(
+                "E0308",
+                f"the pattern has 1 where the size is {size.value}",
+                "in this pattern",
+                "give this axis a name",
+            )
         return
     unknown = [name for name in group if name not in sizes and name != "1"]
     known = product([sizes[name] for name in group if name in sizes])
@@ -763,9 +866,13 @@ def _bind_group(site: Application, group: list[str], size: Expr, sizes: dict[str
         return
     share = statics.binary("//", size, known)
     require_equal(
-        site, size, times(share, known), site.span,
-        f"axis ({' '.join(group)}): {size.value} is not a multiple of {known.value}", "",
-    )  # fmt: skip
+        site,
+        size,
+        times(share, known),
+        site.span,
+        f"axis ({' '.join(group)}): {size.value} is not a multiple of {known.value}",
+        "",
+    )
     sizes[unknown[0]] = share
 
 
@@ -791,20 +898,36 @@ def _check_names(site: Application, left: list[str], right: list[str], given: di
     for side in (left, right):
         double = next((name for name in side if side.count(name) > 1), None)
         if double:
-            raise site.fail("E0308", f"axis `{double}` is named twice on one side", "in this pattern",
-                            "name each axis once")  # fmt: skip
+            raise site.fail(
+                "E0308",
+                f"axis `{double}` is named twice on one side",
+                "in this pattern",
+                "name each axis once",
+            )
     missing = [name for name in left if name not in right]
     if missing:
-        raise site.fail("E0308", f"axis `{missing[0]}` is lost on the right", "in this pattern",
-                        help="reduce with sum or mean first")  # fmt: skip
+        raise site.fail(
+            "E0308",
+            f"axis `{missing[0]}` is lost on the right",
+            "in this pattern",
+            help="reduce with sum or mean first",
+        )
     new = [name for name in right if name not in left]
     if new and site.op == "rearrange":
-        raise site.fail("E0308", f"axis `{new[0]}` appears from nowhere", "in this pattern",
-                        help="use repeat(x, ...) to repeat values along a new axis")  # fmt: skip
+        raise site.fail(
+            "E0308",
+            f"axis `{new[0]}` appears from nowhere",
+            "in this pattern",
+            help="use repeat(x, ...) to repeat values along a new axis",
+        )
     unsized = [name for name in new if name not in given]
     if unsized:
-        raise site.fail("E0308", f"the size of `{unsized[0]}` is not given", "in this pattern",
-                        help=f"add {unsized[0]}=...")  # fmt: skip
+        raise site.fail(
+            "E0308",
+            f"the size of `{unsized[0]}` is not given",
+            "in this pattern",
+            help=f"add {unsized[0]}=...",
+        )
     stray = [name for name in given if name not in left and name not in right]
     if stray:
         raise site.fail(
@@ -816,8 +939,12 @@ def einsum(site: Application) -> list[TensorType]:
     equation = site.attrs["equation"].value
     sides = equation.split("->") if isinstance(equation, str) else []
     if len(sides) != 2:
-        raise site.fail("E0308", "an equation needs `->`", f"this is {statics.show(equation)}",
-                        help='write for example "b i k, b k j -> b i j"')  # fmt: skip
+        raise site.fail(
+            "E0308",
+            "an equation needs `->`",
+            f"this is {statics.show(equation)}",
+            help='write for example "b i k, b k j -> b i j"',
+        )
     operands = [side.split() for side in sides[0].split(",")]
     if len(operands) != len(site.inputs):
         raise site.fail(
@@ -843,8 +970,12 @@ def einsum(site: Application) -> list[TensorType]:
     result = sides[1].split()
     stray = next((name for name in result if name not in sizes), None)
     if stray:
-        raise site.fail("E0308", f"axis `{stray}` of the result is in no operand", "in this equation",
-                        "name an axis of an operand, or repeat the result afterwards")  # fmt: skip
+        raise site.fail(
+            "E0308",
+            f"axis `{stray}` of the result is in no operand",
+            "in this equation",
+            "name an axis of an operand, or repeat the result afterwards",
+        )
     if len(set(result)) != len(result):
         raise site.fail(
             "E0308", "an axis of the result is named twice", "in this equation", "name each axis once"

@@ -89,18 +89,23 @@ def bind(
     names = [p.name.id for p in params]
     if len(given.positional) > len(names):
         raise fail(
-            "E0211", f"{what} takes {plural(len(names), 'argument')}, {len(given.positional)} given",
-            given.positional[len(names)][1], "too many",
+            "E0211",
+            f"{what} takes {plural(len(names), 'argument')}, {len(given.positional)} given",
+            given.positional[len(names)][1],
+            "too many",
             help=f"its arguments are {', '.join(names)}" if names else "it takes none",
-        )  # fmt: skip
+        )
     bound: Bound = dict(zip(names, given.positional, strict=False))
     for key_, pair in given.keywords.items():
         if key_ not in names:
             raise fail(
-                "E0210", f"{what} has no argument `{key_}`", pair[1], "not an argument",
+                "E0210",
+                f"{what} has no argument `{key_}`",
+                pair[1],
+                "not an argument",
                 help=suggest(key_, names) or f"its arguments are {', '.join(names)}",
                 edit=keyword_edit(pair[1], key_, names),
-            )  # fmt: skip
+            )
         if key_ in bound:
             raise fail(
                 "E0212", f"`{key_}` is given twice", pair[1], "given again here", help="remove one of the two"
@@ -111,10 +116,21 @@ def bind(
         if name in bound:
             continue
         if parameter.default is None:
-            raise fail("E0213", f"{what} needs `{name}`", span, f"`{name}` is missing",
-                       help=f"add `{name}=...`; its arguments are {', '.join(names)}")  # fmt: skip
-        inner = Frame(frame.session, frame.session_module(declaration, frame), frame.builder, frame.training,
-                      frame.owner, constant=frame.constant)  # fmt: skip
+            raise fail(
+                "E0213",
+                f"{what} needs `{name}`",
+                span,
+                f"`{name}` is missing",
+                help=f"add `{name}=...`; its arguments are {', '.join(names)}",
+            )
+        inner = Frame(
+            frame.session,
+            frame.session_module(declaration, frame),
+            frame.builder,
+            frame.training,
+            frame.owner,
+            constant=frame.constant,
+        )
         inner.names.update({k: v for k, (v, _) in bound.items()})
         bound[name] = (evaluate(inner, parameter.default), span)
     return bound
@@ -143,10 +159,12 @@ def check_static(
         return value
     if isinstance(value, TensorValue):
         raise fail(
-            "E0222", f"`{parameter.name.id}` of {what} is decided at compile time", span,
+            "E0222",
+            f"`{parameter.name.id}` of {what} is decided at compile time",
+            span,
             f"this is {values.describe(value)}",
             help=f"tensors go into the second brackets: {what.strip('`')}(...)({span.text})",
-        )  # fmt: skip
+        )
     wanted = show_type(parameter.type)
     remedy = f"pass {wanted}"
     if isinstance(value, STATIC) and isinstance(value.value, float) and fits(parameter.type, Const(value=1)):
@@ -165,10 +183,12 @@ def _closed(parameter: syntax.Parameter, block: BlockValue, span: Span, what: st
     for own in block.declaration.params:
         if isinstance(own.type, syntax.KindType) and own.default is None and own.name.id not in block.filled:
             raise fail(
-                "E0235", f"`{block.label}` has an open {own.type.kind} parameter `{own.name.id}`", span,
+                "E0235",
+                f"`{block.label}` has an open {own.type.kind} parameter `{own.name.id}`",
+                span,
                 f"given as `{parameter.name.id}` of {what}",
                 help=f"name one without: block My{block.label} = {block.label}({own.name.id}=...)",
-            )  # fmt: skip
+            )
 
 
 def _wants_float(type_: syntax.Type | None) -> bool:
@@ -260,9 +280,11 @@ def _fits_dim(pattern: Any, value: Any) -> bool:
         case syntax.Name():
             return _fits_value(pattern.id, value)
         case syntax.Tuple_():
-            return isinstance(value, tuple) and len(value) == len(pattern.items) and all(
-                _fits_dim(p, v) for p, v in zip(pattern.items, value, strict=True)
-            )  # fmt: skip
+            return (
+                isinstance(value, tuple)
+                and len(value) == len(pattern.items)
+                and all(_fits_dim(p, v) for p, v in zip(pattern.items, value, strict=True))
+            )
         case syntax.Index() if isinstance(pattern.value, syntax.Name) and pattern.value.id == "list":
             return isinstance(value, tuple) and all(_fits_dim(pattern.subscripts[0], v) for v in value)
     return True
@@ -383,16 +405,25 @@ class Pattern:
         assert isinstance(bound, STATIC)
         if len(bound.value) != len(run):
             raise fail(
-                "E0302", f"{label}: `*{name}` is {len(bound.value)} axes elsewhere, {len(run)} here", span,
-                "the numbers of axes differ", help="make both inputs have the same axes",
-            )  # fmt: skip
+                "E0302",
+                f"{label}: `*{name}` is {len(bound.value)} axes elsewhere, {len(run)} here",
+                span,
+                "the numbers of axes differ",
+                help="make both inputs have the same axes",
+            )
         for i, size in enumerate(run):
             self._equal(label, None, Const(value=bound.value[i]), size, span, f"axis {i} of `*{name}`")
 
     def _equal(
-        self, label: str, dim: Any, expected: Expr, size: Expr, span: Span, name: str | None = None,
+        self,
+        label: str,
+        dim: Any,
+        expected: Expr,
+        size: Expr,
+        span: Span,
+        name: str | None = None,
         got: TensorType | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         session = self.frame.session
         left, right = session.known(size.value), session.known(expected.value)
         if left == right:
@@ -404,8 +435,13 @@ class Pattern:
             session.checks.append((size, expected, span))
             return
         if isinstance(dim, syntax.Literal_) and got is not None and isinstance(left, int):
-            raise fail("E0301", f"{label}: size {left} instead of {right}", span, f"got {got}",
-                       help="make the two sizes equal")  # fmt: skip
+            raise fail(
+                "E0301",
+                f"{label}: size {left} instead of {right}",
+                span,
+                f"got {got}",
+                help="make the two sizes equal",
+            )
         shown = name or f"`{dim.span.text}`"
         title = f"{label}: size {shown}"
         raise Failed(shapes.size_error(verdict, left, right, span, title, f"{shown}: "))
@@ -439,10 +475,13 @@ def size_of(frame: Frame, node: Any) -> Expr:
 
     if isinstance(node, syntax.Name) and node.id not in frame.names and node.id[:1].isupper():
         raise fail(
-            "E0110", f"size `{node.id}` is not bound by an input", node.span, "unknown size",
+            "E0110",
+            f"size `{node.id}` is not bound by an input",
+            node.span,
+            "unknown size",
             help=suggest(node.id, [n for n in frame.names if n[:1].isupper()])
             or "sizes are bound by the shapes of the inputs; write a number or a parameter",
-        )  # fmt: skip
+        )
     value = evaluate(frame, node)
     if (
         isinstance(value, STATIC)
@@ -450,13 +489,23 @@ def size_of(frame: Frame, node: Any) -> Expr:
         and not isinstance(value.value, bool)
     ):
         if isinstance(value.value, int) and value.value < 1:
-            raise fail("E0306", f"a size is at least 1, not {value.value}", node.span, "in this shape",
-                       help="check the numbers that it is computed from")  # fmt: skip
+            raise fail(
+                "E0306",
+                f"a size is at least 1, not {value.value}",
+                node.span,
+                "in this shape",
+                help="check the numbers that it is computed from",
+            )
         return value
     if isinstance(value, Poison):
         raise Failed(None)
-    raise fail("E0306", f"a size is an integer, not {values.describe(value)}", node.span, "in this shape",
-               help="round it with // or int()")  # fmt: skip
+    raise fail(
+        "E0306",
+        f"a size is an integer, not {values.describe(value)}",
+        node.span,
+        "in this shape",
+        help="round it with // or int()",
+    )
 
 
 def shape_of(frame: Frame, type_: syntax.NamedType) -> tuple[Expr, ...]:

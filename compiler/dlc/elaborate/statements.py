@@ -53,8 +53,13 @@ def run_members(frame: Frame, statements: Sequence[syntax.Statement]) -> bool:
     """Run the statements that all methods of a net share."""
     for statement in statements:
         if isinstance(statement, syntax.Return):
-            raise fail("E0216", "`return` outside a method", statement.span, "members have no result",
-                       help="put it into `fn forward(...)`")  # fmt: skip
+            raise fail(
+                "E0216",
+                "`return` outside a method",
+                statement.span,
+                "members have no result",
+                help="put it into `fn forward(...)`",
+            )
     return run(frame, statements)
 
 
@@ -107,14 +112,20 @@ def _may_bind(frame: Frame, target: syntax.Ident) -> None:
     kind = frame.fixed.get(name)
     if kind is not None:
         raise fail(
-            "E0111", f"`{name}` is a {kind} and cannot be assigned again", target.span, "assigned here",
+            "E0111",
+            f"`{name}` is a {kind} and cannot be assigned again",
+            target.span,
+            "assigned here",
             help="choose another name",
-        )  # fmt: skip
+        )
     if name[:1].isupper():
         raise fail(
-            "E0108", "a value has a lower-case name", target.span, "capitals are for blocks and sizes",
+            "E0108",
+            "a value has a lower-case name",
+            target.span,
+            "capitals are for blocks and sizes",
             help=f"write `{name[:1].lower() + name[1:]}`",
-        )  # fmt: skip
+        )
 
 
 def bind(frame: Frame, target: syntax.Ident, value: AnyValue, node: syntax.Node) -> None:
@@ -148,10 +159,14 @@ def bind(frame: Frame, target: syntax.Ident, value: AnyValue, node: syntax.Node)
 
 def _bind_tensor(frame: Frame, name: str, value: TensorValue, node: syntax.Node) -> TensorValue:
     frame.builder.add(
-        ir.Bind(origin=frame.session.origin(node, f"bind:{name}"), at=frame.location(node), name=name,
-                value=value.operand),
+        ir.Bind(
+            origin=frame.session.origin(node, f"bind:{name}"),
+            at=frame.location(node),
+            name=name,
+            value=value.operand,
+        ),
         node.span,
-    )  # fmt: skip
+    )
     if isinstance(value.operand, ir.Static):
         return value
     return TensorValue(ir.Use(id=value.operand.id, name=name), value.type, value.constant)
@@ -171,10 +186,15 @@ def _bind_list(frame: Frame, name: str, value: ListValue, node: syntax.Node) -> 
         edit = "append"
     operands = tuple(item.operand for item in value.items if isinstance(item, TensorValue))
     frame.builder.add(
-        ir.List(origin=frame.session.origin(node, f"list:{name}"), at=frame.location(node), name=name,
-                items=operands, edit=edit),
+        ir.List(
+            origin=frame.session.origin(node, f"list:{name}"),
+            at=frame.location(node),
+            name=name,
+            items=operands,
+            edit=edit,
+        ),
         node.span,
-    )  # fmt: skip
+    )
     return ListValue(value.items, name)
 
 
@@ -187,17 +207,25 @@ def _assign(frame: Frame, node: syntax.Assign) -> None:
         bind(frame, target, value, node)
         if isinstance(value, STATIC) and value.value == ():
             frame.builder.add(
-                ir.List(origin=frame.session.origin(node, f"list:{target.id}"), at=frame.location(node),
-                        name=target.id, items=(), edit="new"),
+                ir.List(
+                    origin=frame.session.origin(node, f"list:{target.id}"),
+                    at=frame.location(node),
+                    name=target.id,
+                    items=(),
+                    edit="new",
+                ),
                 node.span,
-            )  # fmt: skip
+            )
         return
     items = elements(frame, value, node.value.span)
     if len(items) != len(node.targets):
         raise fail(
-            "E0215", f"{len(node.targets)} names for {len(items)} values", node.span, "these do not match",
+            "E0215",
+            f"{len(node.targets)} names for {len(items)} values",
+            node.span,
+            "these do not match",
             help="name each value once",
-        )  # fmt: skip
+        )
     for target, item in zip(node.targets, items, strict=True):
         bind(frame, target, item, node)
 
@@ -213,9 +241,12 @@ def _const(frame: Frame, node: syntax.Const) -> None:
     if isinstance(value, TensorValue):
         if not value.constant:
             raise fail(
-                "E0222", f"`const {node.name.id}` is computed while compiling", node.value.span,
-                "this depends on a tensor of the model", help="remove `const`",
-            )  # fmt: skip
+                "E0222",
+                f"`const {node.name.id}` is computed while compiling",
+                node.value.span,
+                "this depends on a tensor of the model",
+                help="remove `const`",
+            )
         value = _bind_tensor(frame, node.name.id, value, node)
     frame.names[node.name.id] = value
     frame.fixed[node.name.id] = "const"
@@ -229,38 +260,71 @@ def _variable(frame: Frame, node: syntax.Variable) -> None:
     origin = id(node)
     sampled = frame.builder.samples.get(name)
     if sampled is not None and (node.kind != "sample" or sampled != origin):
-        raise fail("E0107", f"`{name}` already names a sample", node.name.span, "declared again here",
-                   help="choose another name; draws are told apart by their names")  # fmt: skip
+        raise fail(
+            "E0107",
+            f"`{name}` already names a sample",
+            node.name.span,
+            "declared again here",
+            help="choose another name; draws are told apart by their names",
+        )
     if name in frame.fixed or (node.kind != "sample" and any(w.name == name for w in frame.builder.weights)):
-        raise fail("E0107", f"`{name}` is already declared", node.name.span, "declared again here",
-                   help="choose another name; repeated parameters belong into a block")  # fmt: skip
+        raise fail(
+            "E0107",
+            f"`{name}` is already declared",
+            node.name.span,
+            "declared again here",
+            help="choose another name; repeated parameters belong into a block",
+        )
     if frame.loops and node.kind != "sample":
-        raise fail("E0112", f"a {node.kind} inside a loop", node.span, "each round would need its own",
-                   help="put the loop's body into a block")  # fmt: skip
+        raise fail(
+            "E0112",
+            f"a {node.kind} inside a loop",
+            node.span,
+            "each round would need its own",
+            help="put the loop's body into a block",
+        )
     type_ = signatures.tensor_type(frame, node.type)
     distribution = builtins.ir_distribution(evaluate(frame, node.distribution), node.distribution.span)
     if node.kind == "sample":
         if any(key[0] == name for key in frame.builder.layers):
-            raise fail("E0107", f"`{name}` already names a layer", node.name.span, "named again here",
-                       help="choose another name")  # fmt: skip
+            raise fail(
+                "E0107",
+                f"`{name}` already names a layer",
+                node.name.span,
+                "named again here",
+                help="choose another name",
+            )
         frame.builder.samples[name] = origin
         tensor = frame.builder.tensor(type_)
         frame.builder.add(
-            ir.Sample(origin=frame.session.origin(node), at=frame.location(node), name=name,
-                      distribution=distribution, output=tensor),
+            ir.Sample(
+                origin=frame.session.origin(node),
+                at=frame.location(node),
+                name=name,
+                distribution=distribution,
+                output=tensor,
+            ),
             node.span,
-        )  # fmt: skip
+        )
         frame.names[name] = TensorValue(ir.Use(id=tensor.id, name=name), type_)
         return
     unknown = next((size for size in type_.sizes if isinstance(size, Dim)), None)
     if unknown is not None:
         raise fail(
-            "E0304", f"the size of `{name}` depends on {unknown}, which is only known at run time", node.span,
-            str(type_), help="make the input size a constant, or pool to a fixed size before this layer",
-        )  # fmt: skip
+            "E0304",
+            f"the size of `{name}` depends on {unknown}, which is only known at run time",
+            node.span,
+            str(type_),
+            help="make the input size a constant, or pool to a fixed size before this layer",
+        )
     if (name, frame.loops) in frame.builder.layers:
-        raise fail("E0107", f"`{name}` already names a layer", node.name.span, "named again here",
-                   help="choose another name")  # fmt: skip
+        raise fail(
+            "E0107",
+            f"`{name}` already names a layer",
+            node.name.span,
+            "named again here",
+            help="choose another name",
+        )
     tensor = frame.builder.tensor(type_)
     frame.builder.weights.append(
         ir.WeightDecl(kind=node.kind, name=name, tensor=tensor, init=distribution, at=frame.location(node))
@@ -291,15 +355,21 @@ def _update(frame: Frame, node: syntax.Update) -> None:
             else "declare it: state m: float[C] ~ zeros()",
         )
     if not frame.training:
-        raise fail("E0402", "`update` outside `if training`", node.span, "states change in training only",
-                   help="write if training { update ... }")  # fmt: skip
+        raise fail(
+            "E0402",
+            "`update` outside `if training`",
+            node.span,
+            "states change in training only",
+            help="write if training { update ... }",
+        )
     value = calls.expect_tensor(frame, evaluate(frame, node.value), node.value.span)
     _same_type(frame, declared.tensor.type, value.type, node.value.span, f"`{node.name.id}`")
     frame.builder.add(
-        ir.Update(origin=frame.session.origin(node), at=frame.location(node), name=node.name.id,
-                  value=value.operand),
+        ir.Update(
+            origin=frame.session.origin(node), at=frame.location(node), name=node.name.id, value=value.operand
+        ),
         node.span,
-    )  # fmt: skip
+    )
     frame.builder.updated[declared.tensor.id] = node.name.id
 
 
@@ -348,8 +418,13 @@ def _targets(
     else:
         items = elements(frame, element, span)
         if len(items) != len(targets):
-            raise fail("E0215", f"{len(targets)} names for {len(items)} values", span, "these do not match",
-                       help="name each value once")  # fmt: skip
+            raise fail(
+                "E0215",
+                f"{len(targets)} names for {len(items)} values",
+                span,
+                "these do not match",
+                help="name each value once",
+            )
     variables: dict[str, Ref] = {}
     for target, item in zip(targets, items, strict=True):
         if target.id in frame.fixed or target.id[:1].isupper():
@@ -381,8 +456,13 @@ def _iterable(frame: Frame, node: syntax.Expr) -> tuple[AnyValue, Expr]:
             f"this is {value.type}",
             help="use `scan x_t in x along 1 carry h { ... }` to loop over an axis",
         )
-    raise fail("E0221", f"{values.describe(value)} is not a list", node.span, "a list is needed here",
-               help="loop over range(n), a list, or enumerate/zip of lists")  # fmt: skip
+    raise fail(
+        "E0221",
+        f"{values.describe(value)} is not a list",
+        node.span,
+        "a list is needed here",
+        help="loop over range(n), a list, or enumerate/zip of lists",
+    )
 
 
 def _for(frame: Frame, node: syntax.For) -> None:
@@ -407,10 +487,15 @@ def _for(frame: Frame, node: syntax.For) -> None:
             "keep its value under another name inside the loop",
         )
     frame.builder.add(
-        ir.For(origin=frame.session.origin(node), at=frame.location(node),
-               targets=tuple(t.id for t in node.targets), iterable=iterable, rounds=tuple(rounds)),
+        ir.For(
+            origin=frame.session.origin(node),
+            at=frame.location(node),
+            targets=tuple(t.id for t in node.targets),
+            iterable=iterable,
+            rounds=tuple(rounds),
+        ),
         node.span,
-    )  # fmt: skip
+    )
     if returned:
         raise Returned
 
@@ -437,10 +522,15 @@ def comprehension(frame: Frame, node: syntax.Comprehension) -> AnyValue:
             frame.names[name] = old
     if any(step.body for step in rounds):
         frame.builder.add(
-            ir.For(origin=frame.session.origin(node), at=frame.location(node),
-                   targets=tuple(t.id for t in node.targets), iterable=iterable, rounds=tuple(rounds)),
+            ir.For(
+                origin=frame.session.origin(node),
+                at=frame.location(node),
+                targets=tuple(t.id for t in node.targets),
+                iterable=iterable,
+                rounds=tuple(rounds),
+            ),
             node.span,
-        )  # fmt: skip
+        )
     if found and all(isinstance(item, STATIC) for item in found):
         return Const(value=tuple(item.value for item in found if isinstance(item, STATIC)))
     return sequence(found)
@@ -492,10 +582,18 @@ def _scan(frame: Frame, node: syntax.Scan) -> None:
     made = tuple(_carry_out(frame, inner, *carry) for carry in carries)
     emissions = tuple(_emission(frame, emit, value, axis, length) for emit, value in inner.emissions or [])
     builder.add(
-        ir.Scan(origin=session.origin(node), at=frame.location(node), inputs=tuple(inputs), axis=axis,
-                length=length, carries=made, body=tuple(nodes), emissions=emissions),
+        ir.Scan(
+            origin=session.origin(node),
+            at=frame.location(node),
+            inputs=tuple(inputs),
+            axis=axis,
+            length=length,
+            carries=made,
+            body=tuple(nodes),
+            emissions=emissions,
+        ),
         node.span,
-    )  # fmt: skip
+    )
 
 
 def _scan_inputs(frame: Frame, node: syntax.Scan, axis: int) -> tuple[list[ir.ScanInput], Expr, int]:
@@ -521,8 +619,13 @@ def _scan_inputs(frame: Frame, node: syntax.Scan, axis: int) -> tuple[list[ir.Sc
             tensor = calls.expect_tensor(frame, value, source.value.span)
             rank = tensor.type.rank
             if not -rank <= axis < rank:
-                raise fail("E0305", f"axis {axis} is outside {tensor.type}", source.span, "scanned here",
-                           help="write `along 1` for the second axis")  # fmt: skip
+                raise fail(
+                    "E0305",
+                    f"axis {axis} is outside {tensor.type}",
+                    source.span,
+                    "scanned here",
+                    help="write `along 1` for the second axis",
+                )
             axis = axis % rank
             operand, count = tensor.operand, tensor.type.shape[axis]
             shape = (*tensor.type.shape[:axis], *tensor.type.shape[axis + 1 :])
@@ -538,8 +641,13 @@ def _scan_inputs(frame: Frame, node: syntax.Scan, axis: int) -> tuple[list[ir.Sc
 
 def _carry_in(frame: Frame, inner: Frame, name: syntax.Ident) -> tuple[syntax.Ident, TensorValue, ir.Tensor]:
     if name.id not in frame.names:
-        raise fail("E0114", f"`{name.id}` has no value before the scan", name.span, "carried here",
-                   help=f"give it one: {name.id} = zeros([...])")  # fmt: skip
+        raise fail(
+            "E0114",
+            f"`{name.id}` has no value before the scan",
+            name.span,
+            "carried here",
+            help=f"give it one: {name.id} = zeros([...])",
+        )
     value = calls.expect_tensor(frame, frame.names[name.id], name.span)
     inside = frame.builder.tensor(value.type)
     inner.names[name.id] = TensorValue(ir.Use(id=inside.id, name=name.id), value.type)
@@ -568,12 +676,22 @@ def _emission(frame: Frame, emit: syntax.Emit, value: TensorValue, axis: int, le
 
 def _emit(frame: Frame, node: syntax.Emit) -> None:
     if frame.emissions is None:
-        raise fail("E0217", "`emit` outside a scan", node.span, "nothing collects it",
-                   help="put it into `scan ... { }`")  # fmt: skip
+        raise fail(
+            "E0217",
+            "`emit` outside a scan",
+            node.span,
+            "nothing collects it",
+            help="put it into `scan ... { }`",
+        )
     value = calls.expect_tensor(frame, evaluate(frame, node.value), node.value.span)
     if any(other.name.id == node.name.id for other, _ in frame.emissions):
-        raise fail("E0119", f"`{node.name.id}` is emitted twice", node.name.span, "emitted again here",
-                   help="choose another name")  # fmt: skip
+        raise fail(
+            "E0119",
+            f"`{node.name.id}` is emitted twice",
+            node.name.span,
+            "emitted again here",
+            help="choose another name",
+        )
     frame.emissions.append((node, value))
 
 
@@ -584,9 +702,12 @@ def _decision(frame: Frame, node: syntax.Expr) -> Expr:
     value = evaluate(frame, node)
     if isinstance(value, TensorValue):
         raise fail(
-            "E0222", "`if` is decided at compile time, but this condition is a tensor", node.span,
-            f"this is {value.type}", help="select element-wise with where(condition, a, b)",
-        )  # fmt: skip
+            "E0222",
+            "`if` is decided at compile time, but this condition is a tensor",
+            node.span,
+            f"this is {value.type}",
+            help="select element-wise with where(condition, a, b)",
+        )
     if isinstance(value, Poison):
         raise Failed(None)
     if not isinstance(value, STATIC) or not isinstance(value.value, bool):
@@ -651,9 +772,12 @@ def if_expression(frame: Frame, node: syntax.IfExpr) -> AnyValue:
     if isinstance(value, STATIC):
         return _static_choice(frame, node, condition, value, taken)
     branch: dict[str, Any] = {
-        "origin": frame.session.origin(node), "at": frame.location(node), "condition": condition,
-        "taken": taken, "body": tuple(nodes),
-    }  # fmt: skip
+        "origin": frame.session.origin(node),
+        "at": frame.location(node),
+        "condition": condition,
+        "taken": taken,
+        "body": tuple(nodes),
+    }
     if not isinstance(value, TensorValue):
         if nodes:
             frame.builder.add(ir.Branch(**branch), node.span)
@@ -688,8 +812,11 @@ def _return(frame: Frame, node: syntax.Return) -> None:
     operands: list[ir.Operand] = []
     flat: list[AnyValue] = []
     for value in found:
-        flat.extend(value.values if isinstance(value, RecordValue) and len(found) == 1 else (
-            value.items if isinstance(value, ListValue) and len(found) == 1 else (value,)))  # fmt: skip
+        flat.extend(
+            value.values
+            if isinstance(value, RecordValue) and len(found) == 1
+            else (value.items if isinstance(value, ListValue) and len(found) == 1 else (value,))
+        )
     for value in flat:
         if isinstance(value, TensorValue):
             operands.append(value.operand)
@@ -732,18 +859,27 @@ def _require_one(frame: Frame, node: syntax.Require, condition: syntax.Expr) -> 
     message = format_message(frame, node)
     if decided is False:
         values_ = _shown_values(frame, condition)
-        raise fail("E0310", message, node.span, f"`{condition.span.text}` does not hold{values_}",
-                   help="change the numbers that enter it")  # fmt: skip
+        raise fail(
+            "E0310",
+            message,
+            node.span,
+            f"`{condition.span.text}` does not hold{values_}",
+            help="change the numbers that enter it",
+        )
     if decided is None and expr is not None:
         _learn_fact(frame, condition)
         session.requirements.append(
             ir.Requirement(condition=condition.span.text, message=message, expr=expr, at=frame.location(node))
         )
         frame.builder.add(
-            ir.Check(origin=session.origin(condition, "check"), at=frame.location(node), condition=expr,
-                     message=message),
+            ir.Check(
+                origin=session.origin(condition, "check"),
+                at=frame.location(node),
+                condition=expr,
+                message=message,
+            ),
             node.span,
-        )  # fmt: skip
+        )
 
 
 def _shown_values(frame: Frame, condition: syntax.Expr) -> str:
@@ -840,8 +976,13 @@ def _function(frame: Frame, node: syntax.Function) -> None:
 
 
 def _training_only(frame: Frame, node: Any) -> None:
-    raise fail("E0401", "this belongs into the `step` of a `train` section", node.span, "outside a step",
-               help="write train name { step (...) { ... } }")  # fmt: skip
+    raise fail(
+        "E0401",
+        "this belongs into the `step` of a `train` section",
+        node.span,
+        "outside a step",
+        help="write train name { step (...) { ... } }",
+    )
 
 
 _RUNNERS: Mapping[type, Callable[[Frame, Any], None]] = {

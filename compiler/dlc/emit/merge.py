@@ -30,7 +30,7 @@ from dlc.ir import (
 )
 
 
-class CannotMerge(Exception):  # noqa: N818 - a verdict, not a failure
+class CannotMerge(Exception):
     """These elaborations cannot be one unit; the text says why."""
 
 

@@ -15,7 +15,7 @@ from dlc.emit.operands import Slot, Token
 SPOILT: Token = ("spoilt",)
 
 
-class Misread(Exception):  # noqa: N818 - a finding that the writer acts on
+class Misread(Exception):
     """A name does not hold the value that is read through it."""
 
     def __init__(self, name: str, slot: Slot | None) -> None:
