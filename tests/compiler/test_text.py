@@ -21,7 +21,6 @@ net N(dim: int = 2, k: float = 0.5)(x: float[T, 4], m: bool[T]?) -> float[T, 2] 
   state seen: float[2] ~ zeros()
   sample e: float[T, 2] ~ normal(0.0, k)
   y = x -> proj: Project(dim)
-  if training { update seen = seen * 0.5 }
   skips = []
   for i in range(2) {
     y = y * (i + 1)
@@ -32,6 +31,7 @@ net N(dim: int = 2, k: float = 0.5)(x: float[T, 4], m: bool[T]?) -> float[T, 2] 
     h = h + y_t
     emit out = h
   }
+  if training { update seen = h * 0.5 }
   return out + skips[-1] + e
 }
 """
@@ -48,7 +48,6 @@ net N#2 in evaluation, from <text>
   sample e%4: float[T, 2] ~ normal(mean=0.0, std=k)
   %5: float[T, dim] = call proj: Project#1(x=x%1) where out=dim, B=T, D=4
   y = %5
-  if training is false
   list skips new []
   for i in [0, 1]
     round i=0
@@ -67,6 +66,7 @@ net N#2 in evaluation, from <text>
     h = %10
     carried h%11: float[2] = h%10
     emit out%12: float[T, 2] = h%10
+  if training is false
   %13: float[T, dim] = item skips[-1] is y%7
   %14: float[T, 2] = add(out%12, %13)
   %15: float[T, 2] = add(%14, e%4)
