@@ -78,7 +78,7 @@ def test_its_code_needs_no_dlc(installed: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-c", "import sys; sys.modules['dlc'] = None\n" + program]
     assert subprocess.check_output(command, env=environment, cwd=tmp_path, text=True) == "(3, 5)\n"
     for check in (["check"], ["format", "--check"]):
-        lint = [sys.executable, "-m", "ruff", *check, "--isolated", tmp_path / "mlp_numpy.py"]
+        lint = [sys.executable, "-m", "ruff", *check, "--isolated", str(tmp_path / "mlp_numpy.py")]
         subprocess.run(lint, check=True, capture_output=True)
 
 

@@ -46,14 +46,18 @@ def main() -> None:
     train_images, train_labels = torch.tensor(images[~test]), torch.tensor(labels[~test])
 
     model = LeNet5()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, arguments.epochs)
     for epoch in range(arguments.epochs):
         model.train()
         for batch in torch.randperm(len(train_labels)).split(64):
-            loss = F.cross_entropy(model(train_images[batch]), train_labels[batch])
+            shifts = torch.randint(-2, 3, (2,)).tolist()
+            shifted = train_images[batch].roll(shifts, dims=(2, 3))
+            loss = F.cross_entropy(model(shifted), train_labels[batch])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
+        schedule.step()
         model.eval()
         with torch.no_grad():
             predicted = model(torch.tensor(images[test])).argmax(-1).numpy()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from dlc.backend import Emitted, Native, Pass
-from dlc.emit.naming import snake_case
+from dlc.emit.naming import file_stem
 from dlc.emit.planner import plan_file
 from dlc.ir import Program
 from dlc.passes.natives import select_natives
@@ -29,7 +29,7 @@ class NumpyBackend:
         claimed = select_natives(program, self.natives, exact)
         plan = plan_file(program, native_definitions=claimed, reserved=RESERVED)
         text, lines = Module(plan).write()
-        path = PurePosixPath(f"{snake_case(program.name)}_numpy.py")
+        path = PurePosixPath(f"{file_stem(plan)}_numpy.py")
         return Emitted({path: text}, path, lines)
 
 
