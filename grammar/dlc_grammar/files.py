@@ -21,7 +21,7 @@ def load_source(path: str | Path, name: str | None = None) -> Source | Diagnosti
         return Diagnostic(
             "E0001",
             f"there is no file `{name}`",
-            help="check the path; `dlc new` starts a new model",
+            help="check the path",
         )
     except IsADirectoryError:
         return Diagnostic("E0001", f"`{name}` is a folder", help="name a `.dl` file in it")
