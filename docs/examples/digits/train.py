@@ -34,7 +34,7 @@ def held_out(count: int) -> np.ndarray:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="where dlc build wrote lenet5_torch.py")
-    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--epochs", type=int, default=20)
     arguments = parser.parse_args()
 
     sys.path.insert(0, str(arguments.folder))
