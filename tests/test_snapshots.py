@@ -17,10 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from dlc import api
 from dlc.backend import find_backend
 from dlc.build import generate
+from dlc.cli.main import application
 from dlc.parity.cases import definition_of, size_choices
 from dlc.parity_section import read_section
 from dlc.reference.expressions import concrete
@@ -98,6 +100,16 @@ def test_text(path: Path) -> None:
     assert roots <= {path.stem.rpartition("_")[2], *COMMON_IMPORTS}
     assert max(map(len, text.splitlines())) <= 88
     assert str(ROOT) not in text
+
+
+@pytest.mark.parametrize("path", sorted(SNAPSHOTS.rglob("*.py")), ids=lambda path: path.stem)
+def test_its_command_makes_it_again(path: Path, tmp_path: Path) -> None:
+    """The command in the docstring of a file is one that works."""
+    text = path.read_text(encoding="utf-8")
+    (line,) = [line for line in text.splitlines() if line.startswith("    dlc build ")]
+    result = CliRunner().invoke(application, [*line.split()[1:], "--output", str(tmp_path)])
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / path.name).read_text(encoding="utf-8") == text
 
 
 # ---------------------------------------------------------------- running without dlc
