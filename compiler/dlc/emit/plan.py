@@ -98,7 +98,8 @@ class LayerCall(Code):
     `layer` is the attribute, or the loop element variable where `local` is True ("self" for a method of
     the same instance). `index`: positions in the list of layers, outside the loop that walks it. `unit`
     names its unit, or the native. `statics`: what the method needs of its constructor arguments, in this
-    method's terms (for frameworks whose layers are functions). `training`/`random`/`stateful`: what the callee needs.
+    method's terms (for frameworks whose layers are functions). `training`/`random`/`stateful`: what the
+    callee needs.
     """
 
     layer: str
