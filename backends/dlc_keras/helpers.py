@@ -104,6 +104,11 @@ class Padded{name}(layers.{name}):
         super().__init__(filters, kernel_size, **options)
         self.zeros = padding
 
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        batch, *sizes, channels = input_shape
+        padded = [size and size + 2 * self.zeros for size in sizes]
+        return super().compute_output_shape((batch, *padded, channels))
+
     def call(self, inputs: KerasTensor) -> KerasTensor:
         sides = [(self.zeros, self.zeros)] * self.rank
         return super().call(ops.pad(inputs, [(0, 0), *sides, (0, 0)]))

@@ -48,10 +48,11 @@ class FileWriter:
         while self._lines[-count:] != [""] * count:
             self._lines.append("")
 
-    def docstring(self, text: str) -> None:
-        """A docstring of one line or several, its lines as they are."""
+    def docstring(self, text: str, below: bool = False) -> None:
+        """A docstring of one line or several, its lines as they are. `below`: the closing quotes are on a
+        line of their own."""
         text = text.replace("\\", "\\\\").replace('"""', '\\"""')
-        self.raw(f'"""{text}\n"""' if "\n" in text else f'"""{text}"""')
+        self.raw(f'"""{text}\n"""' if "\n" in text or below else f'"""{text}"""')
 
     def documentation(self, text: str) -> None:
         """A docstring from flowing text: one line where it fits, else a paragraph."""
@@ -61,7 +62,8 @@ class FileWriter:
             self.docstring(text)
             return
         lines = textwrap.wrap(text, room - 3, break_long_words=False)
-        self.docstring("\n".join(lines) if len(lines) > 1 else f"{lines[0]}\n".rstrip())
+        # A single line that leaves no room for the closing quotes has them below, where ruff puts them.
+        self.docstring("\n".join(lines) if len(lines) > 1 else lines[0], below=len(lines) == 1)
 
     def comment(self, text: str) -> None:
         self.raw(f"# {text}")
