@@ -26,7 +26,7 @@ from dlc.parity.targets import Workshop
 ROOT = Path(__file__).parents[2]
 OWN = Path(__file__).parent / "specs"
 TARGETS = ("torch", "jax", "keras")
-SIZES: Mapping[str, tuple[int, ...]] = {"B": (3,), "T": (5,), "S": (4,), "H": (5,), "W": (6,)}
+SIZES: Mapping[str, tuple[int, ...]] = {"B": (3,), "T": (4,), "S": (3,), "H": (5,), "W": (6,)}
 
 
 IMPORTS = {

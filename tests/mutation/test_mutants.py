@@ -58,6 +58,8 @@ def test_only_the_changed_target_fails(bench: Bench, name: str) -> None:
     )
     assert not report.errors
     assert {failure.case.target for failure in report.failures} == {f"{target}/cpu"}
+    needed = {"float64", "float32"} if mutant.single else {"float64"}
+    assert {failure.case.dtype for failure in report.failures} >= needed
     assert {case.target for case in report.cases} == {f"{other}/cpu" for other in TARGETS}
 
 

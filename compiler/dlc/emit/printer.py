@@ -48,11 +48,10 @@ class FileWriter:
         while self._lines[-count:] != [""] * count:
             self._lines.append("")
 
-    def docstring(self, text: str, below: bool = False) -> None:
-        """A docstring of one line or several, its lines as they are. `below`: the closing quotes are on a
-        line of their own."""
+    def docstring(self, text: str) -> None:
+        """A docstring of one line or several, its lines as they are."""
         text = text.replace("\\", "\\\\").replace('"""', '\\"""')
-        self.raw(f'"""{text}\n"""' if "\n" in text or below else f'"""{text}"""')
+        self.raw(f'"""{text}\n"""' if "\n" in text else f'"""{text}"""')
 
     def documentation(self, text: str) -> None:
         """A docstring from flowing text: one line where it fits, else a paragraph."""
@@ -62,8 +61,9 @@ class FileWriter:
             self.docstring(text)
             return
         lines = textwrap.wrap(text, room - 3, break_long_words=False)
-        # A single line that leaves no room for the closing quotes has them below, where ruff puts them.
-        self.docstring("\n".join(lines) if len(lines) > 1 else lines[0], below=len(lines) == 1)
+        if len(lines) == 1:  # it leaves no room for the closing quotes
+            lines = textwrap.wrap(text, room - 12, break_long_words=False)
+        self.docstring("\n".join(lines))
 
     def comment(self, text: str) -> None:
         self.raw(f"# {text}")

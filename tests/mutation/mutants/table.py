@@ -22,7 +22,7 @@ class Mutant:
     """A bug, where it is planted, and what has to be found.
 
     `line`: text that only the blamed line of the `.dl` file contains. `quantity`: the first of forward, state and
-    gradient that differs. `single`: whether float32 shows it too. `lines`: another line where a target cannot know better (JAX
+    gradient that differs. `single`: whether float32 must show it too. `lines`: another line where a target cannot know better (JAX
     traces a `scan` as a whole). `changes`: settings of the network.
     """
 

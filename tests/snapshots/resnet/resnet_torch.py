@@ -72,7 +72,8 @@ class ResNet(nn.Module):
         nn.init.zeros_(self.fc.bias)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Map image: float [batch, 3, height, image_width] to float [batch, classes].
+        """Map image: float [batch, 3, height, image_width] to float [batch,
+        classes].
         """
         x = F.max_pool2d(F.relu(self.stem(image)), 3, stride=2, padding=1)
         for stages in self.stage:
