@@ -35,11 +35,17 @@ Change = Callable[[Expr], Expr]
 def specialised(plan: FilePlan) -> FilePlan:
     """The plan without arguments of std units that never vary, callers first: constants reach callees.
 
-    What the user wrote keeps its arguments and its variables.
+    What the user wrote keeps its arguments and its variables. Optional tensors that no call gives vanish
+    everywhere: the body was elaborated without them, and would ignore them silently.
     """
     units = list(plan.units)
     for position in reversed(range(len(units) - 1)):
         unit = units[position]
+        unused = never_given(unit, units)
+        if any(unused.values()):
+            units[position] = unit = without_inputs(unit, unused)
+            units = [without_absent(other, unit.name, unused) for other in units]
+            unit = units[position]
         if not unit.at.file.startswith("std/"):
             continue
         fixed = unvarying(unit, units)
@@ -63,6 +69,71 @@ def nodes_of(value: Any) -> Iterator[Any]:
     elif isinstance(value, Mapping):
         for item in value.values():
             yield from nodes_of(item)
+
+
+# ---------------------------------------------------------------- optional tensors
+
+
+def calls_of(unit: Unit, units: Iterable[Unit]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Each call of a unit in the file: the method's name, and the tensors that it is given."""
+    for other in units:
+        for node in nodes_of(other.methods):
+            match node:
+                case LayerCall(unit=name, native=False) if name == unit.name:
+                    yield node.method, node.args
+                case FunctionCall(name=name, native=False) if name == unit.name:
+                    yield unit.methods[0].name, node.args
+
+
+def never_given(unit: Unit, units: list[Unit]) -> dict[str, frozenset[str]]:
+    """The optional inputs of each method that every call leaves out."""
+    calls: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for method, args in calls_of(unit, units):
+        calls[method].append(args)
+    return {
+        method.name: frozenset(
+            tensor.name
+            for tensor in method.inputs
+            if tensor.optional
+            and calls[method.name]
+            and all(args.get(tensor.name, args) is None for args in calls[method.name])
+        )
+        for method in unit.methods
+    }
+
+
+def without_inputs(unit: Unit, unused: Mapping[str, frozenset[str]]) -> Unit:
+    """The unit whose methods no longer have some of their inputs."""
+    methods = tuple(
+        replace(method, inputs=tuple(i for i in method.inputs if i.name not in unused[method.name]))
+        for method in unit.methods
+    )
+    return replace(unit, methods=methods)
+
+
+def without_absent(unit: Unit, callee: str, unused: Mapping[str, frozenset[str]]) -> Unit:
+    """The unit whose calls of `callee` no longer mention inputs that it does not have."""
+    only = next(iter(unused.values()))
+
+    def visit(value: Any) -> Any:
+        match value:
+            case tuple():
+                return tuple(map(visit, value))
+            case Mapping():
+                return {key: visit(item) for key, item in value.items()}
+        if not is_dataclass(value) or isinstance(value, type):
+            return value
+        value = replace(value, **{f.name: visit(getattr(value, f.name)) for f in fields(value)})
+        match value:
+            case LayerCall(unit=name, native=False) if name == callee:
+                gone = unused.get(value.method, frozenset())
+            case FunctionCall(name=name, native=False) if name == callee:
+                gone = only
+            case _:
+                return value
+        return replace(value, args={k: v for k, v in value.args.items() if k not in gone})
+
+    return replace(unit, methods=visit(unit.methods))
 
 
 def unvarying(unit: Unit, units: Iterable[Unit]) -> dict[str, Const]:

@@ -120,15 +120,7 @@ def masked_softmax(x: Array, live: Array) -> Array:
 
 
 def attention(
-    q: Array,
-    k: Array,
-    v: Array,
-    mask: Array | None = None,
-    bias: Array | None = None,
-    *,
-    drop: float,
-    training: bool,
-    key: Array,
+    q: Array, k: Array, v: Array, *, drop: float, training: bool, key: Array
 ) -> Array:
     """softmax(scale * q k' + bias) v over the keys where `mask` holds (Vaswani et
     al., 2017). `scale` is 1 / sqrt(K) unless given; `drop` is dropout on the
@@ -173,8 +165,6 @@ def init_multi_head_attention(key: Array, dim: int, heads: int) -> MultiHeadAtte
 def apply_multi_head_attention(
     params: MultiHeadAttention,
     x: Array,
-    memory: Array | None = None,
-    mask: Array | None = None,
     *,
     heads: int,
     drop: float,

@@ -63,9 +63,6 @@ def attention(
     q: KerasTensor,
     k: KerasTensor,
     v: KerasTensor,
-    mask: KerasTensor | None = None,
-    bias: KerasTensor | None = None,
-    *,
     drop: float,
     training: bool,
     seed: keras.random.SeedGenerator,
@@ -122,13 +119,7 @@ class MultiHeadAttention(layers.Layer):
             name="out",
         )
 
-    def call(
-        self,
-        x: KerasTensor,
-        memory: KerasTensor | None = None,
-        mask: KerasTensor | None = None,
-        training: bool = False,
-    ) -> KerasTensor:
+    def call(self, x: KerasTensor, training: bool = False) -> KerasTensor:
         q = split_heads(self.q(x), heads=self.heads)
         k = split_heads(self.k(x), heads=self.heads)
         v = split_heads(self.v(x), heads=self.heads)

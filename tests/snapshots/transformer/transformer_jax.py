@@ -115,13 +115,7 @@ def causal_mask(t: int, s: int) -> Array:
 
 
 def attention(
-    q: Array,
-    k: Array,
-    v: Array,
-    mask: Array | None = None,
-    bias: Array | None = None,
-    *,
-    causal: bool,
+    q: Array, k: Array, v: Array, mask: Array | None = None, *, causal: bool
 ) -> Array:
     """softmax(scale * q k' + bias) v over the keys where `mask` holds (Vaswani et
     al., 2017). `scale` is 1 / sqrt(K) unless given; `drop` is dropout on the

@@ -97,7 +97,6 @@ def attention(
     k: KerasTensor,
     v: KerasTensor,
     mask: KerasTensor | None = None,
-    bias: KerasTensor | None = None,
     *,
     causal: bool,
 ) -> KerasTensor:
