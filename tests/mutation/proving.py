@@ -22,6 +22,7 @@ from dlc.parity.cases import DType, Mode, ParitySettings
 from dlc.parity.report import Report
 from dlc.parity.run import Truths, run_parity
 from dlc.parity.targets import Workshop
+from dlc.python_source import parse_python
 
 ROOT = Path(__file__).parents[2]
 OWN = Path(__file__).parent / "specs"
@@ -93,14 +94,14 @@ def generated(place: Place, target: str, changes: tuple[str, ...] = ()) -> str:
     backend = find_backend(target)
     assert backend is not None
     emitted = lower(backend, program_of(place, changes), True)
-    return IMPORTS[target] + ast.unparse(ast.parse(emitted.files[emitted.model]))
+    return IMPORTS[target] + ast.unparse(parse_python(emitted.files[emitted.model]))
 
 
 def mutate(text: str, edits: Sequence[Edit]) -> str:
     """The text with every edit applied, which must still be Python."""
     for edit in edits:
         text = edit.apply(text)
-    ast.parse(text)
+    parse_python(text)
     return text
 
 

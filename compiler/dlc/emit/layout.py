@@ -11,6 +11,7 @@ import ast
 
 from dlc.emit.document import WIDTH, bracket, render
 from dlc.emit.expression_layout import OPERATORS, ExpressionLayout, chained, omits_parentheses
+from dlc.python_source import parse_python
 
 
 class Statement:
@@ -84,5 +85,5 @@ def layout(code: str, indent: int = 0) -> str:
     keyword = code.partition(" ")[0]
     if header and keyword in ("else:", "elif", "try:"):
         return code
-    tree = ast.parse(code + "\n    pass" if header else code)
+    tree = parse_python(code + "\n    pass" if header else code)
     return Statement(code, indent).lay_out(tree.body[0])

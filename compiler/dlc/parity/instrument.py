@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import TypeAlias
 
+from dlc.python_source import parse_python
+
 RECORD = "__record__"
 
 Recordable: TypeAlias = ast.Assign | ast.AnnAssign | ast.Return
@@ -80,7 +82,7 @@ def find_sites(text: str) -> tuple[Site, ...]:
             line=statement.lineno,
             last=statement.end_lineno or statement.lineno,
         )
-        for number, (function, statement) in enumerate(find_statements(ast.parse(text)))
+        for number, (function, statement) in enumerate(find_statements(parse_python(text)))
     )
 
 
@@ -145,7 +147,7 @@ def instrument(text: str, emitted: Sequence[Site], wanted: frozenset[int]) -> as
     `wanted`: the numbers to record. Statements without a counterpart in the emitted file record
     nothing.
     """
-    tree = ast.parse(text)
+    tree = parse_python(text)
     numbers = align(emitted, find_sites(text))
     for present, (_, statement) in enumerate(find_statements(tree)):
         number = numbers.get(present)
