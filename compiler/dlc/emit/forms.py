@@ -135,11 +135,13 @@ def evaluated(expr: Expr, values: dict[tuple[str, str], Value]) -> Value:
 
 
 def simplified(op: str, args: tuple[Expr, ...], value: Value) -> Expr:
-    """The operation, without a factor 1 or a term 0 (of integers)."""
+    """The operation, without a factor or divisor 1 or a term 0 (of integers)."""
     if op == "*" and isinstance(value, int | Dim):
         for one, other in ((args[0], args[1]), (args[1], args[0])):
             if isinstance(one, Const) and same(one.value, 1):
                 return other
+    if op == "//" and args[1] == Const(value=1) and isinstance(value, int | Dim):
+        return args[0]
     if op in ("+", "-") and len(args) == 2 and isinstance(value, int | Dim) and args[1] == Const(value=0):
         return args[0]
     return Operation(op=op, args=args, value=value)

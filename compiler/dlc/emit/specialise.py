@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
+from dlc.emit.forms import simplified
 from dlc.emit.plan import (
     Assign,
     Choice,
@@ -202,7 +203,8 @@ def substitution(fixed: Mapping[str, Const], scope: str) -> Change:
             case Ref(name=name) if name in fixed and expr.scope == scope:
                 return fixed[name]
             case Operation(op=op, args=args, value=value):
-                return operation(op, tuple(map(change, args)), value)
+                made = operation(op, tuple(map(change, args)), value)
+                return simplified(made.op, made.args, made.value) if isinstance(made, Operation) else made
         return expr
 
     return change

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from dlc.emit.analysis import Analysis
 from dlc.emit.arguments import Source, UnitTerms
@@ -38,6 +39,9 @@ from dlc.ir import (
 PLACEHOLDER = re.compile(r"\{([A-Za-z_]\w*)\}")
 NOWHERE = -1
 """The origin of statements that compute no value of the text."""
+
+Written: TypeAlias = tuple[int, int, str]
+"""Where a definition stands in its file: all methods of a net start at the net."""
 
 
 @dataclass(slots=True)
@@ -138,7 +142,7 @@ class UnitBuilder:
     def _method_order(self) -> list[str]:
         """Methods in order of the text, those that others call first."""
         by_name: dict[str, list[Definition]] = {}
-        for definition in sorted(self.definitions, key=lambda d: (d.at.start, d.method)):
+        for definition in sorted(self.definitions, key=_written):
             by_name.setdefault(definition.method, []).append(definition)
         order: dict[str, None] = {}
 
@@ -159,7 +163,7 @@ class UnitBuilder:
 
     # ------------------------------------------------------------ methods
 
-    def _method(self, name: str, unit: UnitTerms) -> tuple[int, MethodPlan]:
+    def _method(self, name: str, unit: UnitTerms) -> tuple[Written, MethodPlan]:
         definitions = [d for d in self.definitions if d.method == name]
         axes = _axes(definitions, unit)
         locals_ = {*unit.sizes.values(), *axes, *(unit.parameters.values() if unit.kind == "fn" else ())}
@@ -200,7 +204,7 @@ class UnitBuilder:
             stateful=flags.stateful,
             constant=first.family.endswith("#const"),
         )
-        return first.at.start, method
+        return _written(first), method
 
     def _inputs(
         self, definitions: Sequence[Definition], terms: Terms, strands: Sequence[Strand]
@@ -251,6 +255,11 @@ class UnitBuilder:
 
 
 # ---------------------------------------------------------------- helpers
+
+
+def _written(definition: Definition) -> Written:
+    inside = (node.at.start for node in definition.body if node.at.file == definition.at.file)
+    return definition.at.start, min(inside, default=0), definition.method
 
 
 def safe_attribute(name: str, reserved: frozenset[str]) -> str:

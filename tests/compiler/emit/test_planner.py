@@ -284,3 +284,23 @@ net Net()(x: float[B, T, 8]) -> float[B, T, 8] { return x -> a: Heads(2) }
     )
     assert "batch, time, dim = x.shape" in made
     assert "shape=(batch, time, self.heads, (dim // self.heads))" in made
+
+
+def test_methods_stand_in_the_order_of_the_text() -> None:
+    made = plan("""
+net Net() {
+  fc = Linear(4)
+  fn forward(x: float[B, 4]) -> float[B, 4] { return fc(x) }
+  fn beta(x: float[B, 4]) -> float[B, 4] { return relu(fc(x)) }
+  fn alpha(x: float[B, 4]) -> float[B, 4] { return fc(relu(x)) }
+}
+""")
+    assert made.index("forward(") < made.index("beta(") < made.index("alpha(")
+
+
+def test_a_divisor_that_is_always_1_vanishes() -> None:
+    made = plan(
+        "net Net()(x: float[B, 4, H, W]) { return x -> a: Conv2d(6, 3) -> b: Conv2d(5, 3) }",
+        natives=frozenset(),
+    )
+    assert "//" not in made

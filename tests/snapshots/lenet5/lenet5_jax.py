@@ -55,13 +55,13 @@ class Conv2d(NamedTuple):
     per output channel.
     """
 
-    weight: Array  # [out, channels // 1, 5, 5]
+    weight: Array  # [out, channels, 5, 5]
     bias: Array  # [out]
 
 
 def init_conv2d(key: Array, channels: int, out: int) -> Conv2d:
     return Conv2d(
-        weight=fan_in_uniform(key, (out, channels // 1, 5, 5)), bias=jnp.zeros(out)
+        weight=fan_in_uniform(key, (out, channels, 5, 5)), bias=jnp.zeros(out)
     )
 
 

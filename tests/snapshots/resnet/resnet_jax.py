@@ -50,11 +50,11 @@ class Conv2d(NamedTuple):
     per output channel.
     """
 
-    weight: Array  # [out, channels // 1, kernel, kernel]
+    weight: Array  # [out, channels, kernel, kernel]
 
 
 def init_conv2d(key: Array, channels: int, out: int, kernel: int) -> Conv2d:
-    return Conv2d(weight=fan_in_uniform(key, (out, channels // 1, kernel, kernel)))
+    return Conv2d(weight=fan_in_uniform(key, (out, channels, kernel, kernel)))
 
 
 def conv2d(params: Conv2d, x: Array, *, stride: int, padding: int) -> Array:

@@ -66,7 +66,7 @@ class Conv2d(NamedTuple):
     per output channel.
     """
 
-    weight: Array  # [out, channels // 1, kernel, kernel]
+    weight: Array  # [out, channels, kernel, kernel]
     bias: Array | None
 
 
@@ -74,7 +74,7 @@ def init_conv2d(
     key: Array, channels: int, out: int, kernel: int, use_bias: bool
 ) -> Conv2d:
     return Conv2d(
-        weight=fan_in_uniform(key, (out, channels // 1, kernel, kernel)),
+        weight=fan_in_uniform(key, (out, channels, kernel, kernel)),
         bias=jnp.zeros(out) if use_bias else None,
     )
 
