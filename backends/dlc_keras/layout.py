@@ -37,6 +37,7 @@ from dlc.ir import (
     Use,
     Weight,
 )
+from dlc_grammar.record import replace
 from dlc_keras.layout_classes import Collector, Orders, every_node, fixed_interfaces, made
 from dlc_keras.layout_rules import (
     ELEMENTWISE,
@@ -67,7 +68,7 @@ def channels_last(program: Program) -> Program:
         name: Rewriter(program, orders, definition, public).definition()
         for name, definition in program.definitions.items()
     }
-    return program.model_copy(update={"definitions": definitions})
+    return replace(program, definitions=definitions)
 
 
 def stored_type(declared: TensorType, order: Order) -> TensorType:
@@ -102,7 +103,7 @@ class Rewriter:
         return self.orders.value(self.old.id, number, self.types[number].rank)
 
     def stored(self, tensor: Tensor) -> Tensor:
-        return tensor.model_copy(update={"type": stored_type(tensor.type, self.order(tensor.id))})
+        return replace(tensor, type=stored_type(tensor.type, self.order(tensor.id)))
 
     def present(self, operand: Operand | None) -> Order | None:
         """The order in which an operand comes; None for scalars."""
@@ -165,11 +166,11 @@ class Rewriter:
         inputs = tuple(self._input(one, at.node(i), body) for i, one in enumerate(self.old.inputs))
         body += self.region(self.old.body)
         outputs = tuple(
-            one.model_copy(update={"value": value, "type": stored_type(one.type, self._result(position))})
+            replace(one, value=value, type=stored_type(one.type, self._result(position)))
             for position, (one, value) in enumerate(zip(self.old.outputs, self.results, strict=True))
         )
         update = {"inputs": inputs, "outputs": outputs, "body": tuple(body)}
-        return self.old.model_copy(update={**update, "statics": self._statics()})
+        return replace(self.old, **update, statics=self._statics())
 
     def _statics(self) -> Mapping[str, Expr]:
         """The parameters; `axis` counts in the stored order of the first input."""
@@ -189,7 +190,7 @@ class Rewriter:
         if one.tensor is None:
             return one
         if not self.public:
-            return one.model_copy(update={"tensor": self.stored(one.tensor)})
+            return replace(one, tensor=self.stored(one.tensor))
         order = self.order(one.tensor.id)
         if order == identity(len(order)):
             return one
@@ -200,7 +201,7 @@ class Rewriter:
         renamed = Use(id=one.tensor.id)
         origin = -(abs(near.origin) * SLOTS + 1)
         body.append(Bind(origin=origin, at=near.at, name=one.name, value=renamed))
-        return one.model_copy(update={"tensor": entry})
+        return replace(one, tensor=entry)
 
     def _result(self, position: int) -> Order:
         """The order of one result."""
@@ -213,7 +214,7 @@ class Rewriter:
             self.converted(value, self._result(position), node, position, before)
             for position, value in enumerate(node.values)
         )
-        return [*before, node.model_copy(update={"values": self.results})]
+        return [*before, replace(node, values=self.results)]
 
     # -------------------------------------------------------- nodes
 
@@ -227,21 +228,21 @@ class Rewriter:
             case Call():
                 return self._call(node)
             case Sample():
-                return [node.model_copy(update={"output": self.stored(node.output)})]
+                return [replace(node, output=self.stored(node.output))]
             case Update():
                 before: list[Node] = []
                 rank = len(self.present(node.value) or ())
                 value = self.converted(node.value, identity(rank), node, 0, before)
-                return [*before, node.model_copy(update={"value": value})]
+                return [*before, replace(node, value=value)]
             case For():
-                rounds = tuple(one.model_copy(update={"body": self.region(one.body)}) for one in node.rounds)
-                return [node.model_copy(update={"rounds": rounds})]
+                rounds = tuple(replace(one, body=self.region(one.body)) for one in node.rounds)
+                return [replace(node, rounds=rounds)]
             case Branch():
                 outputs = tuple(self.stored(one) for one in node.outputs)
                 changed = {"body": self.region(node.body), "outputs": outputs}
-                return [node.model_copy(update=changed)]
+                return [replace(node, **changed)]
             case Item():
-                return [node.model_copy(update={"output": self.stored(node.output)})]
+                return [replace(node, output=self.stored(node.output))]
             case Scan():
                 return self._scan(node)
             case Return():
@@ -265,7 +266,7 @@ class Rewriter:
             for slot, (one, comes) in enumerate(zip(node.outputs, result.outputs, strict=True))
         )
         changed = {"inputs": inputs, "outputs": outputs, "attrs": result.attrs}
-        return [*before, node.model_copy(update=changed), *behind]
+        return [*before, replace(node, **changed), *behind]
 
     def _elementwise(self, node: Apply, wanted: Order) -> list[Node]:
         before: list[Node] = []
@@ -276,7 +277,7 @@ class Rewriter:
         if node.op == "broadcast" and (shape := permuted(node.attrs["shape"], wanted)):
             changed["attrs"] = {**node.attrs, "shape": shape}
         outputs = tuple(self.stored(one) for one in node.outputs)
-        return [*before, node.model_copy(update={**changed, "outputs": outputs})]
+        return [*before, replace(node, **changed, outputs=outputs)]
 
     def _aligned(self, operand: Operand, wanted: Order, node: Node, slot: int, before: list[Node]) -> Operand:
         """An operand that broadcasts against a result of order `wanted`."""
@@ -326,7 +327,7 @@ class Rewriter:
             statics["axis"] = stored_axis(statics["axis"], order)
         kept = {name: arguments[name] for name in node.arguments}
         changed = {"arguments": kept, "outputs": tuple(outputs), "statics": statics}
-        return [*before, node.model_copy(update=changed), *behind]
+        return [*before, replace(node, **changed), *behind]
 
     def _scan(self, node: Scan) -> list[Node]:
         """Scanned and emitted tensors keep the specification's order; carried ones their class's."""
@@ -341,14 +342,14 @@ class Rewriter:
                 operand = self.converted(operand, identity(rank), node, slot, before)
             plain = identity(source.inside.type.rank)
             inside = self.delivered(source.inside, plain, node, 16 + slot, start)
-            inputs.append(source.model_copy(update={"operand": operand, "inside": inside}))
+            inputs.append(replace(source, operand=operand, inside=inside))
         body = [*start, *self.region(node.body)]
         emissions = []
         for slot, emission in enumerate(node.emissions):
             rank = emission.output.type.rank
             value = self.converted(emission.value, identity(rank - 1), node, 32 + slot, body)
             output = self.delivered(emission.output, identity(rank), node, OUTPUTS + slot, behind)
-            emissions.append(emission.model_copy(update={"value": value, "output": output}))
+            emissions.append(replace(emission, value=value, output=output))
         carries = []
         for slot, carry in enumerate(node.carries):
             order = self.order(carry.inside.id)
@@ -358,14 +359,14 @@ class Rewriter:
                 "inside": self.stored(carry.inside),
                 "output": self.stored(carry.output),
             }
-            carries.append(carry.model_copy(update=ends))
+            carries.append(replace(carry, **ends))
         changed = {
             "inputs": tuple(inputs),
             "body": tuple(body),
             "emissions": tuple(emissions),
             "carries": tuple(carries),
         }
-        return [*before, node.model_copy(update=changed), *behind]
+        return [*before, replace(node, **changed), *behind]
 
 
 class _Anchor:

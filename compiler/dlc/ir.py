@@ -15,24 +15,14 @@ parameters and sizes of its definition, so that `4 * dim` stays `4 * dim`.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler
-from pydantic_core import CoreSchema, core_schema
-
-from dlc import dims
 from dlc.dims import Dim
+from dlc_grammar.record import Struct
 
 
-class Frozen(BaseModel):
-    model_config: ClassVar[ConfigDict] = ConfigDict(
-        frozen=True, extra="forbid", arbitrary_types_allowed=True, revalidate_instances="never"
-    )
-
-
-class Location(Frozen):
+class Location(Struct):
     """A range of a `.dl` file; `file` is as the user named it, or `std/core.dl`."""
 
     file: str
@@ -48,54 +38,18 @@ class Location(Frozen):
 # ---------------------------------------------------------------- compile-time expressions
 
 
-class _JsonValue:
-    """How a `Value` is written in JSON: a tuple as a list, a Dim as `{"dim": "2*(H//2)"}`.
-
-    In Python nothing is checked or converted, so that making expressions stays cheap.
-    """
-
-    @classmethod
-    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.json_or_python_schema(
-            json_schema=core_schema.no_info_plain_validator_function(_from_json),
-            python_schema=core_schema.any_schema(),
-            serialization=core_schema.plain_serializer_function_ser_schema(_to_json, when_used="json"),
-        )
-
-
-def _to_json(value: Any) -> Any:
-    if isinstance(value, Dim):
-        return {"dim": str(value)}
-    if isinstance(value, (tuple, list)):
-        return [_to_json(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return {"float": str(value)}
-    return value
-
-
-def _from_json(value: Any) -> Any:
-    match value:
-        case {"dim": text}:
-            return dims.parse(text)
-        case {"float": text}:
-            return float(text)
-        case list():
-            return tuple(_from_json(item) for item in value)
-    return value
-
-
-Value: TypeAlias = Annotated[Any, _JsonValue]
+Value: TypeAlias = Any
 """int, float, bool, str, None, Dim (a symbolic size), or a tuple of these."""
 
 
-class Const(Frozen):
+class Const(Struct):
     """A value written as itself."""
 
     kind: Literal["const"] = "const"
     value: Value
 
 
-class Ref(Frozen):
+class Ref(Struct):
     """A name with a value: a parameter, a size, a loop variable. `scope` says which binding.
 
     `scope` is "" for the definition's own parameters and sizes, "given" for the presence of an optional
@@ -108,7 +62,7 @@ class Ref(Frozen):
     scope: str = ""
 
 
-class Operation(Frozen):
+class Operation(Struct):
     """An operator or compile-time function applied to expressions.
 
     `op`: `+ - * / // % ** neg == != < <= > >= and or not in "not in" if index tuple` and the functions
@@ -121,7 +75,7 @@ class Operation(Frozen):
     value: Value
 
 
-Expr: TypeAlias = Annotated[Const | Ref | Operation, Field(discriminator="kind")]
+Expr: TypeAlias = Const | Ref | Operation
 
 # ---------------------------------------------------------------- types and values
 
@@ -129,7 +83,7 @@ DType: TypeAlias = Literal["float", "wide", "f64", "f32", "bf16", "f16", "int", 
 """`float` is the policy's dtype, `wide` at least f32 (f64 where the policy is f64)."""
 
 
-class TensorType(Frozen):
+class TensorType(Struct):
     """`float[B, T, 4 * dim]`. `shape` holds expressions whose values are int or Dim."""
 
     dtype: DType
@@ -147,14 +101,14 @@ class TensorType(Frozen):
         return f"{self.dtype}[{', '.join(str(size) for size in self.sizes)}]"
 
 
-class Tensor(Frozen):
+class Tensor(Struct):
     """One SSA value: made by exactly one node (or an input, parameter, state)."""
 
     id: int
     type: TensorType
 
 
-class Use(Frozen):
+class Use(Struct):
     """An operand that is a tensor: the value and the variable through which the text reads it.
 
     `name` is None for the unnamed value of a nested expression.
@@ -165,14 +119,14 @@ class Use(Frozen):
     name: str | None = None
 
 
-class Static(Frozen):
+class Static(Struct):
     """An operand that is a compile-time number (`0.5`, `K ** -0.5`, or a symbolic size at run time)."""
 
     kind: Literal["static"] = "static"
     expr: Expr
 
 
-class Weight(Frozen):
+class Weight(Struct):
     """An operand that is a parameter or state, of this definition (`path` of length 1) or of a named
     layer inside it (`("embed", "weight")`). `id` is its value number."""
 
@@ -181,12 +135,12 @@ class Weight(Frozen):
     id: int
 
 
-Operand: TypeAlias = Annotated[Use | Static | Weight, Field(discriminator="kind")]
+Operand: TypeAlias = Use | Static | Weight
 
 # ---------------------------------------------------------------- nodes
 
 
-class NodeBase(Frozen):
+class NodeBase(Struct):
     origin: int
     """Identity of the syntax node this came from: equal in all elaborations of the same text."""
     at: Location
@@ -252,7 +206,7 @@ class Update(NodeBase):
     value: Operand
 
 
-class Round(Frozen):
+class Round(Struct):
     """One round of a `For`: the loop variables' values and what the round did."""
 
     variables: Mapping[str, Ref]
@@ -286,7 +240,7 @@ class Branch(NodeBase):
     outputs: tuple[Tensor, ...] = ()
 
 
-class Carry(Frozen):
+class Carry(Struct):
     """A scan-carried variable: its value before, inside at the start of a step, and at the step's end."""
 
     name: str
@@ -296,7 +250,7 @@ class Carry(Frozen):
     output: Tensor
 
 
-class ScanInput(Frozen):
+class ScanInput(Struct):
     """A scanned tensor (`operand`), whose slice along `axis` is `inside`; operand None: the step index."""
 
     name: str
@@ -304,7 +258,7 @@ class ScanInput(Frozen):
     inside: Tensor
 
 
-class Emission(Frozen):
+class Emission(Struct):
     name: str
     value: Operand
     output: Tensor
@@ -360,23 +314,20 @@ class Check(NodeBase):
     message: str
 
 
-Node: TypeAlias = Annotated[
-    Apply | Call | Bind | Sample | Update | For | Branch | Scan | List | Item | Return | Check,
-    Field(discriminator="kind"),
-]
+Node: TypeAlias = Apply | Call | Bind | Sample | Update | For | Branch | Scan | List | Item | Return | Check
 Region: TypeAlias = tuple[Node, ...]
 
 # ---------------------------------------------------------------- definitions
 
 
-class Distribution(Frozen):
+class Distribution(Struct):
     """What a parameter, state or sample is drawn from: `normal(0.0, 0.02)`."""
 
     name: str
     args: Mapping[str, Expr] = {}
 
 
-class Input(Frozen):
+class Input(Struct):
     """One input: `tensor` is None where an optional input is absent in this elaboration."""
 
     name: str
@@ -384,7 +335,7 @@ class Input(Frozen):
     optional: bool = False
 
 
-class WeightDecl(Frozen):
+class WeightDecl(Struct):
     """A `param` or `state`. Its path in the file of weights is the path of layers, then `name`."""
 
     kind: Literal["param", "state"]
@@ -394,7 +345,7 @@ class WeightDecl(Frozen):
     at: Location
 
 
-class Layer(Frozen):
+class Layer(Struct):
     """A layer instance: `name` is its path segment, `index` the rounds of the loops around it.
 
     `block` is the name of the block or native that it is built from, `family` identifies the block's
@@ -413,13 +364,13 @@ class Layer(Frozen):
     at: Location
 
 
-class Output(Frozen):
+class Output(Struct):
     name: str | None
     value: Operand
     type: TensorType
 
 
-class Definition(Frozen):
+class Definition(Struct):
     """One elaborated block method or function; see the module's docstring."""
 
     id: str
@@ -450,7 +401,7 @@ class Definition(Frozen):
         return print_definition(self)
 
 
-class WeightSpec(Frozen):
+class WeightSpec(Struct):
     """One tensor of the file of weights, by full path, with its size and initial distribution."""
 
     path: str
@@ -461,7 +412,7 @@ class WeightSpec(Frozen):
     at: Location
 
 
-class Method(Frozen):
+class Method(Struct):
     """A method of the network: the ids of its evaluation and training elaborations."""
 
     name: str
@@ -469,7 +420,7 @@ class Method(Frozen):
     train: str
 
 
-class Requirement(Frozen):
+class Requirement(Struct):
     """A condition on the input sizes that callers must satisfy; part of the network's contract."""
 
     condition: str
@@ -478,7 +429,7 @@ class Requirement(Frozen):
     at: Location
 
 
-class Program(Frozen):
+class Program(Struct):
     """A network, ready for passes and emission."""
 
     name: str
@@ -518,31 +469,3 @@ def flat(region: Region) -> Iterator[Node]:
                 yield node
             case _:
                 yield node
-
-
-_MODELS: tuple[type[BaseModel], ...] = (
-    Operation,
-    TensorType,
-    Static,
-    Apply,
-    Call,
-    Bind,
-    Sample,
-    Round,
-    For,
-    Branch,
-    Carry,
-    ScanInput,
-    Emission,
-    Scan,
-    List,
-    Item,
-    Return,
-    Check,
-    Layer,
-    Definition,
-    Requirement,
-    Program,
-)
-for _model in _MODELS:
-    _model.model_rebuild()

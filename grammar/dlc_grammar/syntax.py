@@ -6,40 +6,35 @@ absent parts are None.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from dlc_grammar.record import Record
 from dlc_grammar.source import Source, Span
 
 # ---------------------------------------------------------------- expressions
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Node:
+class Node(Record):
     """Base of every node. Compared by identity, so a node can key a table."""
 
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Name(Node):
     id: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Literal_(Node):
     """`1`, `2.5`, `"text"`, `true`, `none`; strings are unescaped."""
 
     value: int | float | str | bool | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Unary(Node):
     op: Literal["-", "not"]
     operand: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Binary(Node):
     """Arithmetic, comparison and logic: `+ - * / // % ** @ == != < <= > >= and or in "not in"`."""
 
@@ -49,14 +44,12 @@ class Binary(Node):
     op_span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class IfExpr(Node):
     condition: Expr
     then: Expr
     orelse: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Pipe(Node):
     """`value -> stage` or `value -> label: stage`; chains nest to the left."""
 
@@ -65,12 +58,10 @@ class Pipe(Node):
     stage: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Spread(Node):
     value: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Keyword(Node):
     """A keyword argument `name=value`."""
 
@@ -78,48 +69,40 @@ class Keyword(Node):
     value: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Call(Node):
     function: Expr
     args: tuple[Expr | Spread, ...]
     keywords: tuple[Keyword, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Ellipsis_(Node):
     pass
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Slice(Node):
     start: Expr | None
     stop: Expr | None
     step: Expr | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Index(Node):
     value: Expr
     subscripts: tuple[Expr | Slice | Ellipsis_, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Attribute(Node):
     value: Expr
     name: Ident
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Tuple_(Node):
     items: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class List_(Node):
     items: tuple[Expr | Spread, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Comprehension(Node):
     element: Expr
     targets: tuple[Ident, ...]
@@ -143,7 +126,6 @@ Expr: TypeAlias = (
 )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Ident(Node):
     """A name being defined or selected (label, target, attribute, keyword)."""
 
@@ -153,19 +135,16 @@ class Ident(Node):
 # ---------------------------------------------------------------- types
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class DimPack(Node):
     """`*S` in a shape."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class DimAny(Node):
     """`...` in a shape. (`_` is a `Name`.)"""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class NamedType(Node):
     """`float[B, T]`, `int`, `list[T]`; `shape` is None where there are no brackets, () for `[]`.
 
@@ -178,31 +157,26 @@ class NamedType(Node):
     optional: bool
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class LiteralType(Node):
     value: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class KindType(Node):
     kind: Literal["block", "layer", "fn"]
     optional: bool
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Field(Node):
     name: Ident | None
     type: Type
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class TupleType(Node):
     """A result record, or a tuple of values."""
 
     fields: tuple[Field, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class UnionType(Node):
     members: tuple[Type, ...]
 
@@ -212,13 +186,11 @@ Type: TypeAlias = NamedType | LiteralType | KindType | TupleType | UnionType
 # ---------------------------------------------------------------- statements
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Assign(Node):
     targets: tuple[Ident, ...]
     value: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Const(Node):
     """`const name: type = value`, in a file or in a body."""
 
@@ -228,7 +200,6 @@ class Const(Node):
     doc: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Variable(Node):
     """`param w: float[out, D] ~ init`, `state ...`, `sample ...`."""
 
@@ -238,26 +209,22 @@ class Variable(Node):
     distribution: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Update(Node):
     name: Ident
     value: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class For(Node):
     targets: tuple[Ident, ...]
     iterable: Expr
     body: Body
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class ScanSource(Node):
     name: Ident
     value: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Scan(Node):
     sources: tuple[ScanSource, ...]
     along: Expr | None
@@ -265,7 +232,6 @@ class Scan(Node):
     body: Body
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class If(Node):
     """`orelse` is a Body, a nested If (`else if`), or None."""
 
@@ -274,30 +240,25 @@ class If(Node):
     orelse: Body | If | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Return(Node):
     values: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Require(Node):
     condition: Expr
     message: Literal_ | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Emit(Node):
     name: Ident
     value: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Metric(Node):
     name: Ident
     value: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Minimize(Node):
     value: Expr
     wrt: tuple[Ident, ...]
@@ -305,18 +266,15 @@ class Minimize(Node):
     every: Expr | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class InitRule(Node):
     pattern: Literal_
     value: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Init(Node):
     rules: tuple[InitRule, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Body(Node):
     statements: tuple[Statement, ...]
 
@@ -324,14 +282,12 @@ class Body(Node):
 # ---------------------------------------------------------------- declarations
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Parameter(Node):
     name: Ident
     type: Type | None
     default: Expr | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Function(Node):
     """`fn`; without a body it is a primitive. Also the methods of a net."""
 
@@ -342,7 +298,6 @@ class Function(Node):
     doc: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Block(Node):
     """`block` or `net`. In the long form (methods inside) `inputs` is None."""
 
@@ -355,7 +310,6 @@ class Block(Node):
     doc: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Alias(Node):
     """`block GN32 = GroupNorm(32)`."""
 
@@ -365,13 +319,11 @@ class Alias(Node):
     doc: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class ImportName(Node):
     name: Ident
     alias: Ident | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Import(Node):
     """`from .a.b import X as Y`: `dots` leading dots, then `path`."""
 
@@ -381,12 +333,10 @@ class Import(Node):
     names: tuple[ImportName, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Expect(Node):
     value: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Setting(Node):
     """`key = value`, `"glob" = value` (pattern) or `kind key = value`, in a section."""
 
@@ -395,7 +345,6 @@ class Setting(Node):
     value: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Section(Node):
     """`name arg "arg" { ... }`; `preset Model.tiny {}` has one dotted argument."""
 
@@ -405,7 +354,6 @@ class Section(Node):
     doc: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Step(Node):
     kind: Literal["step", "eval"]
     name: Ident | None
@@ -413,7 +361,6 @@ class Step(Node):
     body: Body
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Train(Node):
     name: Ident | None
     items: tuple[Setting | Section | Step, ...]
@@ -439,15 +386,13 @@ Statement: TypeAlias = (
 Item: TypeAlias = Import | Const | Function | Block | Alias | Expect | Train | Section
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Comment:
+class Comment(Record):
     """An ordinary or doc comment (`#`, `##`) with its position; the formatter puts it back."""
 
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Module:
+class Module(Record):
     """A parsed file."""
 
     source: Source

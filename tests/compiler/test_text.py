@@ -9,6 +9,7 @@ import pytest
 
 from dlc import dims, ir
 from dlc.api import load, open_text
+from dlc.ir_json import from_json, to_json
 from dlc.text import print_expression
 
 CORPUS = Path(__file__).parents[1] / "corpus"
@@ -143,7 +144,7 @@ VALUES = [
 
 @pytest.mark.parametrize("value", VALUES, ids=str)
 def test_values_survive_json(value: ir.Value) -> None:
-    made = ir.Const.model_validate_json(number(value).model_dump_json()).value
+    made = from_json(ir.Const, to_json(number(value))).value
     assert (type(made), repr(made)) == (type(value), repr(value))
     assert made == value
 
@@ -151,8 +152,8 @@ def test_values_survive_json(value: ir.Value) -> None:
 @pytest.mark.parametrize(("name", "label"), [("t5", "T5.tiny"), ("resnet", "ResNet"), ("seq2seq", "Seq2Seq")])
 def test_programs_survive_json(name: str, label: str) -> None:
     program = load(CORPUS / f"{name}.dl")[label].program
-    text = program.model_dump_json()
-    made = ir.Program.model_validate_json(text)
+    text = to_json(program)
+    made = from_json(ir.Program, text)
     assert made == program
-    assert made.model_dump_json() == text
+    assert to_json(made) == text
     assert str(made) == str(program)

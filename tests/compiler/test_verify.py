@@ -12,6 +12,7 @@ from dlc import ir
 from dlc.api import load, open_text
 from dlc.passes.pipeline import run_passes
 from dlc.verify import InvalidIR, verify
+from dlc_grammar.record import replace
 
 CORPUS = Path(__file__).parents[1] / "corpus"
 TEXT = """
@@ -51,16 +52,16 @@ def damaged(kind: type, change: Change, training: bool = True) -> ir.Program:
     node = definition.body[at]
     made = change(node)
     body = (*definition.body[:at], *([] if made is None else [made]), *definition.body[at + 1 :])
-    return with_definition(program, definition.model_copy(update={"body": body}))
+    return with_definition(program, replace(definition, body=body))
 
 
 def with_definition(program: ir.Program, definition: ir.Definition) -> ir.Program:
     definitions = {**program.definitions, definition.id: definition}
-    return program.model_copy(update={"definitions": definitions})
+    return replace(program, definitions=definitions)
 
 
 def updated(**fields: Any) -> Change:
-    return lambda node: node.model_copy(update=fields)
+    return lambda node: replace(node, **fields)
 
 
 def retyped(node: Any) -> Any:
@@ -97,7 +98,7 @@ DAMAGE: dict[str, tuple[type, Change, str]] = {
     ),
     "wrong branch": (ir.Branch, updated(result=(ir.Use(id=1),)), "1 results for 0 values"),
     "carried type": (
-        ir.Scan, lambda n: updated(carries=(n.carries[0].model_copy(update={"initial": ir.Use(id=1)}),))(n),
+        ir.Scan, lambda n: updated(carries=(replace(n.carries[0], initial=ir.Use(id=1)),))(n),
         "the initial k is",
     ),
 }  # fmt: skip
@@ -124,10 +125,10 @@ def test_damage_of_the_program_is_found() -> None:
     program = build()
     lost = ir.Method(name="forward", eval="Lost", train="Lost")
     with pytest.raises(InvalidIR, match="method forward: Lost is not defined"):
-        verify(program.model_copy(update={"methods": (lost,)}))
+        verify(replace(program, methods=(lost,)))
     listed = tuple(weight for weight in program.weights if weight.path != "lin.weight")
     with pytest.raises(InvalidIR, match=r"lin\.weight is not among the program's weights"):
-        verify(program.model_copy(update={"weights": listed}))
+        verify(replace(program, weights=listed))
 
 
 def test_a_pass_is_blamed() -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from dlc_grammar.record import Record
 from dlc_grammar.source import Source, Span
 
 CORPUS = sorted((Path(__file__).parent.parent / "corpus").rglob("*.dl"))
@@ -18,8 +18,8 @@ def _structure(node: Any) -> Any:
     """A tree without its positions and comments, to compare with `==`."""
     if isinstance(node, tuple):
         return tuple(_structure(n) for n in node)
-    if dataclasses.is_dataclass(node) and not isinstance(node, type):
-        fields = [f.name for f in dataclasses.fields(node) if f.name not in ("comments", "source")]
+    if isinstance(node, Record):
+        fields = [field for field in node.FIELDS if field not in ("comments", "source")]
         values = [getattr(node, name) for name in fields]
         return (type(node).__name__, *(_structure(v) for v in values if not isinstance(v, Span)))
     return node

@@ -17,6 +17,7 @@ from dlc.reference.interpreter import Result
 from dlc.reference.primitives import PRIMITIVES
 from dlc.reference.sampling import Draw
 from dlc.reference.tape import Tape
+from dlc_grammar.record import replace
 from parity.toy import PROGRAM_SIZES, program
 
 PROGRAM = program()
@@ -52,7 +53,7 @@ def test_open_sizes_are_awkward_and_allowed() -> None:
         ),
     )
     rule = ir.Requirement(condition="T % 32 == 0", message="", expr=multiple, at=definition.at)
-    strict = PROGRAM.model_copy(update={"requirements": (rule,)})
+    strict = replace(PROGRAM, requirements=(rule,))
     assert size_choices(strict, definition, {"B": (2,)}) == [{"B": 2, "T": 32}]
 
 

@@ -115,7 +115,9 @@ def print_program(net: Net, as_json: bool) -> int:
     """The typed program, as text or as JSON."""
     program = net.program
     if as_json:
-        say(program.model_dump_json(indent=2))
+        from dlc.ir_json import to_json
+
+        say(to_json(program, indent=2))
     else:
         say(str(program))
     return 0

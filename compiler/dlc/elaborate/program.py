@@ -18,6 +18,7 @@ from dlc.ir import Const, Expr, Operation, Ref, TensorType
 from dlc.modules import LoadedModule, Loader
 from dlc.values import AnyValue, BlockValue
 from dlc_grammar import syntax
+from dlc_grammar.record import replace
 from dlc_grammar.source import Span
 
 STATIC = (Const, Ref, Operation)
@@ -100,7 +101,7 @@ def elaborate_net(session: Session, module: LoadedModule, block: BlockValue) -> 
     key = _identity(session, block)
     known = session.loader.programs.get(key) if key is not None else None
     if known is not None:
-        return known.model_copy(update={"preset": block.preset})
+        return replace(known, preset=block.preset)
     made = _elaborate_net(session, module, block)
     if key is not None and made is not None and not session.diagnostics:
         session.loader.programs[key] = made
@@ -283,7 +284,7 @@ def _weights_of(
             for path, spec in _weights_of(session, session.definitions[callee], memo).items():
                 full = f"{prefix}.{path}"
                 if full not in found:
-                    found[full] = spec.model_copy(update={"path": full})
+                    found[full] = replace(spec, path=full)
     for callee in callees(definition.body):
         target = session.definitions[callee]
         if target.definition.kind != "fn" and target.definition.family == definition.family:
@@ -311,9 +312,9 @@ def _apply_init(rules: tuple[InitRule, ...], found: dict[str, ir.WeightSpec]) ->
                 help=_closest_paths(rule.pattern, found),
             )
         for path in matched:
-            update = {"init": rule.distribution.name, "init_args": _numbers(rule.distribution)}
             if found[path].kind == "param":
-                found[path] = found[path].model_copy(update=update)
+                numbers = _numbers(rule.distribution)
+                found[path] = replace(found[path], init=rule.distribution.name, init_args=numbers)
 
 
 def _closest_paths(pattern: str, found: Mapping[str, object]) -> str:

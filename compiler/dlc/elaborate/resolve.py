@@ -7,7 +7,6 @@ What a name *is* (block, tensor, number) is decided when its body is elaborated.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import fields
 from typing import Any
 
 from dlc.elaborate import calls
@@ -280,7 +279,7 @@ def _walk(node: Any, types: bool = True) -> Iterator[Any]:
             yield current
             if types is False and isinstance(current, syntax.Function):
                 continue
-            stack.extend(reversed([getattr(current, f.name) for f in fields(current) if f.name != "span"]))
+            stack.extend([getattr(current, field) for field in reversed(current.FIELDS[1:])])
 
 
 # ---------------------------------------------------------------- cycles

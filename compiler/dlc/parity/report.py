@@ -14,6 +14,7 @@ from dlc.parity.cases import Point
 from dlc.parity.compare import Comparison
 from dlc.parity.localise import Finding
 from dlc.parity.protocol import TargetError
+from dlc_grammar.record import as_dict
 
 QUANTITIES = (
     ("forward", ("output",)),
@@ -239,8 +240,8 @@ def failure_json(failure: Failure) -> dict[str, Any]:
         else {
             "order": found.order,
             "what": found.what,
-            "at": found.at.model_dump(),
-            "inside": None if found.inside is None else found.inside.model_dump(),
+            "at": as_dict(found.at),
+            "inside": None if found.inside is None else as_dict(found.inside),
             "through": found.through,
             "generated_line": found.line,
             "error": plain(found.comparison.error),

@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeAlias, TypeVar
 
 from dlc import ir
+from dlc_grammar.record import Struct, replace
 
 Group: TypeAlias = tuple[str, int, str]
 """What the elaborations of one text have in common at a node: see `group`."""
 Swap: TypeAlias = Callable[[ir.Operand], ir.Operand]
-Model = TypeVar("Model", bound=ir.Frozen)
+Model = TypeVar("Model", bound=Struct)
 
 _NAMED = (ir.Bind, ir.List, ir.Sample, ir.Update)
 
@@ -111,7 +112,7 @@ def changed(model: Model, **fields: Any) -> Model:
     """The model with these fields, or itself where they are what it has."""
     if all(getattr(model, name) is value for name, value in fields.items()):
         return model
-    return model.model_copy(update=fields)
+    return replace(model, **fields)
 
 
 def each(items: tuple[Any, ...], change: Callable[[Any], Any]) -> tuple[Any, ...]:
@@ -143,5 +144,5 @@ _REPLACED: Mapping[type, Callable[[Any, Swap], ir.Node]] = {
 
 def swapped(node: ir.Node, swap: Swap) -> ir.Node:
     """A node without regions, with every operand replaced."""
-    replace = _REPLACED.get(type(node))
-    return node if replace is None else replace(node, swap)
+    change = _REPLACED.get(type(node))
+    return node if change is None else change(node, swap)

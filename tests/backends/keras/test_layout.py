@@ -13,6 +13,7 @@ from dlc import ir
 from dlc.api import load
 from dlc.reference.interpreter import Interpreter, gradients
 from dlc.reference.sampling import SampleSource, random_weights
+from dlc_grammar.record import replace
 from dlc_keras.layout import channels_last
 from dlc_keras.layout_classes import every_node
 from dlc_keras.layout_rules import CHANNELS_LAST, Order
@@ -28,12 +29,12 @@ class Wrapped:
 
     def __init__(self, program: ir.Program) -> None:
         self.next = 1 << 30
-        self.program = program.model_copy(
-            update={"definitions": {k: self.definition(d) for k, d in program.definitions.items()}}
+        self.program = replace(
+            program, definitions={k: self.definition(d) for k, d in program.definitions.items()}
         )
 
     def definition(self, definition: ir.Definition) -> ir.Definition:
-        return definition.model_copy(update={"body": self.region(definition.body)})
+        return replace(definition, body=self.region(definition.body))
 
     def region(self, region: Iterable[ir.Node]) -> tuple[ir.Node, ...]:
         return tuple(after for node in region for after in self.node(node))
@@ -41,10 +42,10 @@ class Wrapped:
     def node(self, node: ir.Node) -> list[ir.Node]:
         match node:
             case ir.For():
-                rounds = tuple(r.model_copy(update={"body": self.region(r.body)}) for r in node.rounds)
-                return [node.model_copy(update={"rounds": rounds})]
+                rounds = tuple(replace(r, body=self.region(r.body)) for r in node.rounds)
+                return [replace(node, rounds=rounds)]
             case ir.Branch() | ir.Scan():
-                return [node.model_copy(update={"body": self.region(node.body)})]
+                return [replace(node, body=self.region(node.body))]
             case ir.Apply() if "layout" in node.attrs:
                 return self.wrapped(node)
         return [node]
@@ -58,7 +59,7 @@ class Wrapped:
         inputs = (ir.Use(id=before.id), *node.inputs[1:])
         return [
             self.transposed(node, node.inputs[0], back, before),
-            node.model_copy(update={"inputs": inputs, "attrs": attrs, "outputs": (after,)}),
+            replace(node, inputs=inputs, attrs=attrs, outputs=(after,)),
             self.transposed(node, ir.Use(id=after.id), last, output),
         ]
 

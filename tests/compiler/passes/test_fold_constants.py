@@ -10,6 +10,7 @@ from dlc.passes.fold_constants import fold_constants
 from dlc.passes.nodes import walk
 from dlc.text import print_operand
 from dlc.verify import verify
+from dlc_grammar.record import replace
 
 
 def build(text: str) -> ir.Program:
@@ -67,13 +68,13 @@ def test_a_result_of_another_shape_or_dtype_stays() -> None:
 def test_numbers_become_a_number_with_its_expression() -> None:
     program = build("net N(k: float = 3.0)(x: float[B]) -> float[B] {\n  y = x * k\n  return y\n}\n")
     numbers = {name: _with_numbers(d) for name, d in program.definitions.items()}
-    made = fold_constants(program.model_copy(update={"definitions": numbers}))
+    made = fold_constants(replace(program, definitions=numbers))
     returned = made.definitions[made.method().eval].outputs[0].value
     assert print_operand(returned) == "k * k"
     assert isinstance(returned, ir.Static)
     assert returned.expr.value == 9.0
     half = {**numbers, made.method().train: program.definitions[made.method().train]}
-    kept = program.model_copy(update={"definitions": half})
+    kept = replace(program, definitions=half)
     assert fold_constants(kept) is kept, "evaluation and training are one text"
 
 
@@ -85,9 +86,9 @@ def _with_numbers(definition: ir.Definition) -> ir.Definition:
     for node in definition.body:
         if isinstance(node, ir.Apply):
             outputs = tuple(ir.Tensor(id=tensor.id, type=scalar) for tensor in node.outputs)
-            node = node.model_copy(update={"inputs": (number, number), "outputs": outputs})
+            node = replace(node, inputs=(number, number), outputs=outputs)
         body.append(node)
-    return definition.model_copy(update={"body": tuple(body)})
+    return replace(definition, body=tuple(body))
 
 
 def test_nothing_to_fold_is_the_same_program() -> None:

@@ -13,6 +13,7 @@ from dlc.dims import variable
 from dlc.reference.interpreter import CheckError, Interpreter, Result, gradients
 from dlc.reference.primitive import Array
 from dlc.reference.sampling import SampleSource, initial_weights, random_weights
+from dlc_grammar.record import replace
 
 AT = ir.Location(file="t.dl", line=1, column=1, start=0, stop=0)
 B, T = (ir.Ref(name=name, value=variable(name)) for name in "BT")
@@ -189,7 +190,7 @@ def recurrent() -> ir.Program:
         emissions=(ir.Emission(name="out", value=use(16), output=tensor(18, B, T, 2)),),
     )
     start = apply("full", (), tensor(1, B, 2), value=0.0, dtype="float")
-    start = start.model_copy(update={"attrs": {**start.attrs, "shape": const((variable("B"), 2))}})
+    start = replace(start, attrs={**start.attrs, "shape": const((variable("B"), 2))})
     net = definition(
         "Net",
         {"x": tensor(0, B, T, 2)},
