@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dlc import ir
 from dlc.elaborate import expectations
@@ -21,6 +22,9 @@ from dlc.values import BlockValue
 from dlc_grammar import syntax
 from dlc_grammar.diagnostics import Diagnostic, DiagnosticError
 from dlc_grammar.source import Source
+
+if TYPE_CHECKING:
+    from dlc.weights.convert import Converted
 
 sys.setrecursionlimit(max(sys.getrecursionlimit(), 20_000))
 
@@ -85,6 +89,24 @@ class Net:
     def inputs(self) -> tuple[tuple[str, str], ...]:
         return self.facts.inputs
 
+    def import_weights(
+        self, checkpoint: str | Path, output: str | Path, map: str | None = None, *, dtype: str | None = None
+    ) -> Converted:
+        """Our file of weights from a checkpoint of another library. Raises DiagnosticError."""
+        from dlc.weights.convert import import_weights
+        from dlc.weights.maps import find_map
+
+        return import_weights(find_map(self, map), Path(checkpoint), Path(output), dtype=dtype)
+
+    def export_weights(
+        self, weights: str | Path, output: str | Path, map: str | None = None, *, dtype: str | None = None
+    ) -> Converted:
+        """A checkpoint of another library from our file of weights. Raises DiagnosticError."""
+        from dlc.weights.convert import export_weights
+        from dlc.weights.maps import find_map
+
+        return export_weights(find_map(self, map), Path(weights), Path(output), dtype=dtype)
+
     def __call__(self, **values: object) -> Net:
         """The same network with other parameters, checked like in `.dl`. Raises DiagnosticError."""
         settings = tuple(f"{name}={_literal(value)}" for name, value in values.items())
@@ -133,6 +155,11 @@ class Module:
     def items(self, kind: type) -> list[syntax.Item]:
         return [item for item in self.loaded.tree.items if isinstance(item, kind)]
 
+    def sections(self, name: str) -> list[syntax.Section]:
+        """The sections of a kind: `parity`, `load`."""
+        found = self.loaded.tree.items
+        return [item for item in found if isinstance(item, syntax.Section) and item.name.id == name]
+
     @cached_property
     def names(self) -> tuple[Diagnostic, ...]:
         """Findings about the names of the file."""
@@ -172,8 +199,14 @@ def open_text(text: str, name: str = "<text>") -> tuple[Module | None, tuple[Dia
 def _module(loader: Loader, loaded: LoadedModule | None) -> tuple[Module | None, tuple[Diagnostic, ...]]:
     if loaded is None:
         return None, tuple(loader.diagnostics)
-    module = Module(loader, loaded)
     session = Session(loader)
+    module = nets_of(session, loaded)
+    return module, (*loader.diagnostics, *session.diagnostics)
+
+
+def nets_of(session: Session, loaded: LoadedModule) -> Module:
+    """A file that is read, with its networks and their presets."""
+    module = Module(session.loader, loaded)
     for item in loaded.tree.items:
         if (
             not isinstance(item, syntax.Block)
@@ -193,7 +226,7 @@ def _module(loader: Loader, loaded: LoadedModule | None) -> tuple[Module | None,
                 session.report(failed.diagnostic)
                 continue
             module.nets[f"{item.name.id}.{name}"] = Net(module, filled)
-    return module, (*loader.diagnostics, *session.diagnostics)
+    return module
 
 
 def load(path: str | Path) -> Module:
@@ -242,6 +275,10 @@ def check_module(module: Module | None, diagnostics: tuple[Diagnostic, ...]) -> 
         add(more)
         if program is not None:
             nets.append(programs.facts(program))
+    if module.sections("load"):
+        from dlc.weights.maps import check_maps
+
+        add(check_maps(module))
     with paused_collector():
         for item in module.items(syntax.Expect):
             assert isinstance(item, syntax.Expect)

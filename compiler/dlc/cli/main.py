@@ -22,9 +22,14 @@ VERBS = {
     "build": "Generate standalone code for PyTorch, JAX and Keras.",
     "run": "Run one forward pass in one target.",
     "parity": "Prove that the generated code of all targets agrees.",
+    "import": "Make our weights from a checkpoint of another library.",
+    "export": "Make a checkpoint of another library from our weights.",
     "explain": "Explain an error code or a name of the standard library.",
     "doctor": "Show which targets, versions and devices work here.",
 }
+
+ELSEWHERE = {"import": ("weights", "import_group"), "export": ("weights", "export_group")}
+"""Verbs that are no Python name: their module and what it calls them."""
 
 INTERNAL_ERROR = 70
 INTERRUPTED = 130
@@ -39,7 +44,8 @@ class Application(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in VERBS:
             return None
-        command: click.Command = import_module(f"dlc.cli.{cmd_name}").command
+        module, name = ELSEWHERE.get(cmd_name, (cmd_name, "command"))
+        command: click.Command = getattr(import_module(f"dlc.cli.{module}"), name)
         return command
 
     def resolve_command(

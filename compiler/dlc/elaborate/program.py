@@ -309,7 +309,7 @@ def _apply_init(rules: tuple[InitRule, ...], found: dict[str, ir.WeightSpec]) ->
                 f'pattern "{rule.pattern}" matches no parameter',
                 rule.span,
                 "in init",
-                help=_closest_paths(rule.pattern, found),
+                help=closest_paths(rule.pattern, found),
             )
         for path in matched:
             if found[path].kind == "param":
@@ -317,7 +317,8 @@ def _apply_init(rules: tuple[InitRule, ...], found: dict[str, ir.WeightSpec]) ->
                 found[path] = replace(found[path], init=rule.distribution.name, init_args=numbers)
 
 
-def _closest_paths(pattern: str, found: Mapping[str, object]) -> str:
+def closest_paths(pattern: str, found: Mapping[str, object]) -> str:
+    """What the weights here are called, for a pattern that matches none."""
     if not found:
         return "there are no parameters here"
     close = difflib.get_close_matches(pattern.replace("*", ""), list(found), n=3, cutoff=0.6)
