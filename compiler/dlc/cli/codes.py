@@ -4,6 +4,22 @@ from __future__ import annotations
 
 from dlc_grammar.codes import Explanation
 
+_NET = (
+    "net A(width: int = 4)(x: float[B, 8]) -> float[B, 8] {\n"
+    "  x = x -> up: Linear(width)\n"
+    "  return x -> down: Linear(8)\n"
+    "}\n"
+)
+
+
+def _load(*rules: str) -> str:
+    """A map of names for that network."""
+    return _NET + 'load A from "other" {\n' + "".join(f"  {rule}\n" for rule in rules) + "}\n"
+
+
+_UP = '"first.{p}" = "up.{p}"'
+_DOWN = '"second.{p}" = "down.{p}"'
+
 _ALL = (
     Explanation(
         "E0120",
@@ -29,7 +45,8 @@ _ALL = (
         "a setting that does not exist",
         "A section takes only the settings that it knows, so that a slip of the pen is not ignored. A "
         "`parity` section has `net`, `targets`, `devices`, `seeds`, `dtypes`, and the groups `sizes`, "
-        "`inputs` and `check forward`, `check gradient`, `check steps`.",
+        "`inputs` and `check forward`, `check gradient`, `check steps`; a `load` section has `ignore`, "
+        "`missing`, `tied` and `sum` beside its rules.",
         "net A()(x: float[B, 8]) -> float[B, 8] { return x }\nparity { seed = [0] }\n",
         "net A()(x: float[B, 8]) -> float[B, 8] { return x }\nparity { seeds = [0] }\n",
     ),
@@ -42,6 +59,50 @@ _ALL = (
         "atol=1e-6)`.",
         'net A()(x: float[B, 8]) -> float[B, 8] { return x }\nparity { seeds = "one" }\n',
         "net A()(x: float[B, 8]) -> float[B, 8] { return x }\nparity { seeds = [1] }\n",
+    ),
+    Explanation(
+        "E0610",
+        "a map that forgets a weight",
+        "A map of names says for every weight of the network which tensor of the other library holds it. What "
+        "they do not have is listed under `missing`; it then keeps its initial value.",
+        _load(_UP),
+        _load(_UP, _DOWN),
+    ),
+    Explanation(
+        "E0611",
+        "a map that gives something twice",
+        "Each weight of the network comes from one place, and each tensor of the other library has one rule. A "
+        "second copy in their file, such as the output matrix of a model with tied embeddings, belongs into "
+        "`tied { }`; tensors whose sum is ours belong into `sum { }`.",
+        _load(_UP, _DOWN, '"copy.weight" = "up.weight"'),
+        _load(_UP, _DOWN, 'tied { "copy.weight" = "up.weight" }'),
+    ),
+    Explanation(
+        "E0612",
+        "a layout that cannot be undone",
+        "The right side of a rule says how their tensor is made of ours: with `transpose`, `reshape`, "
+        "`rearrange`, `concat`, `stack` and subscripts. These only move elements, so a checkpoint can be "
+        "converted in both directions without losing a bit. Parts of a tensor are given by several rules.",
+        _load(_UP, '"second.bias" = "down.bias"', '"second.weight" = softmax("down.weight")'),
+        _load(_UP, '"second.bias" = "down.bias"', '"second.weight" = transpose("down.weight")'),
+    ),
+    Explanation(
+        "E0613",
+        "a name that is not understood",
+        "In a name, `{i}` stands for a part that varies. On the right, where our weights are named, a new name "
+        "captures a part of the path, and `{p:q,k,v}` one of these; digits are a number. On the left is what the "
+        "other library calls it: any expression over the captures and the network's parameters, such as "
+        "`{i+1}`, or `{model.,}` where there are two spellings.",
+        _load('"first.{q}" = "up.{p}"', _DOWN),
+        _load(_UP, _DOWN),
+    ),
+    Explanation(
+        "E0614",
+        "a load section without a network or a name",
+        'A map of names is written `load Model from "huggingface" { ... }`: the network (or several that share '
+        "the map), and what the layout is called.",
+        _NET + 'load A { "first.{p}" = "up.{p}" }\n',
+        _load(_UP, _DOWN),
     ),
     Explanation(
         "E0701",
@@ -78,6 +139,55 @@ _ALL = (
         "not enough memory",
         "The weights or values of this network do not fit into the memory of this machine. `dlc "
         "check`, `dlc view` and `dlc build` need no memory for weights and work for any size.",
+    ),
+    Explanation(
+        "E0810",
+        "a checkpoint that is not read",
+        "Checkpoints are safetensors files. Files of pickled objects (.bin, .pt, .pth, .ckpt) are refused, because "
+        "loading one runs whatever code is in it; so are HDF5 and .keras files. The message says how to convert "
+        "one where its library is installed.",
+    ),
+    Explanation(
+        "E0811",
+        "a tensor of theirs without a rule",
+        "Every tensor of the checkpoint is named by a rule of the map, or by a pattern of `ignore` (in the "
+        "section, or `--ignore` for once). So nothing is dropped silently.",
+    ),
+    Explanation(
+        "E0812",
+        "a tensor that the checkpoint does not have",
+        "A weight of the network comes from a tensor that is not in the checkpoint. Either the name is another "
+        "one, or the network has a part that they do not have: then `missing = [...]` (in the section, or "
+        "`--missing` for once) leaves it at its initial value.",
+    ),
+    Explanation(
+        "E0813",
+        "a tensor of another shape",
+        "Their tensor, in the layout that the rule says, has another shape than ours. Most often the preset is "
+        "another one, or a matrix is stored transposed.",
+    ),
+    Explanation(
+        "E0814",
+        "a tensor of another dtype",
+        "Weights are floating-point numbers of 16, 32 or 64 bits. Tensors that are joined have one dtype; "
+        "`--dtype` converts all.",
+    ),
+    Explanation(
+        "E0815",
+        "tied tensors that differ",
+        "The network has one parameter where the checkpoint has two tensors, and these are not equal: the model "
+        "was trained without the tie, so this network cannot hold it.",
+    ),
+    Explanation(
+        "E0816",
+        "an unknown map of names",
+        'A map is a section `load Model from "huggingface" { ... }` of the file that declares the network, or of '
+        "another file: `--map maps.dl:huggingface`.",
+    ),
+    Explanation(
+        "E0817",
+        "two spellings of one tensor",
+        "The checkpoint holds a tensor under two of the names that the rule allows. Leave one out with `ignore`.",
     ),
     Explanation(
         "E0900",
