@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from dlc.backend import Native
-from dlc.emit.expressions import Text, binary, call, choice, literal, method, tuple_of
+from dlc.emit.expressions import Text, binary, call, choice, literal, method, subscript, tuple_of
 from dlc.ir import Const, Definition, Expr, TensorType, Value
 from dlc_torch.lowering import Operand, Surroundings
 
@@ -102,6 +102,12 @@ def activation(name: str, app: NativeCall, **options: str) -> Text:
 def gelu(app: NativeCall) -> Text:
     kind = app.value("kind", "erf")
     return call("F.gelu", app.tensor("x"), approximate='"tanh"' if kind == "tanh" else '"none"')
+
+
+def expand_to(app: NativeCall) -> Text:
+    """`x[:, None, None, None]`."""
+    assert app.type is not None
+    return subscript(app.tensor("x"), ":", *["None"] * (app.type.rank - 1))
 
 
 def hard_sigmoid(app: NativeCall) -> Text:
@@ -249,6 +255,7 @@ FUNCTIONS: Mapping[str, NativeFunction] = {
     "global_max_pool": NativeFunction(partial(global_pool, "amax")),
     "flatten": NativeFunction(lambda app: method(app.tensor("x"), "flatten", "1")),
     "pixel_shuffle": NativeFunction(lambda app: call("F.pixel_shuffle", app.tensor("x"), app.text("r"))),
+    "expand_to": NativeFunction(expand_to),
     "identity": NativeFunction(lambda app: app.tensor("x")),
 }
 

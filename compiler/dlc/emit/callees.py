@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from dlc.emit.arguments import Source
 from dlc.emit.flags import Flags, FlagTable
+from dlc.emit.forms import named_values
 from dlc.emit.merge import CannotMerge, Strand
 from dlc.emit.naming import SIZE_NAMES
 from dlc.emit.starts import Starts
@@ -88,7 +89,8 @@ def native_arguments(
     sizes: bool,
     layer: bool = True,
 ) -> dict[str, Expr]:
-    """The parameters (and the sizes that are numbers) of a native by name, in the caller's terms.
+    """The parameters of a native by name, in the caller's terms; `sizes`: also those sizes of its inputs
+    that shape its weights and are numbers.
 
     `layer`: for a call, that of a layer, whose constructor has the same arguments.
     """
@@ -99,12 +101,24 @@ def native_arguments(
         made[name] = terms.express(values, strands, name, layer and not sizes)
     if not sizes:
         return made
-    for name in dict.fromkeys(name for node in nodes for name in node.sizes):
+    shaping = {name for node in nodes for key in _keys(node) for name in _weight_sizes(registry, key)}
+    for name in dict.fromkeys(name for node in nodes for name in node.sizes if name in shaping):
         found = [node.sizes.get(name) for node in nodes]
         numbers = [size for size in found if size is not None and isinstance(size.value, int)]
         if len(numbers) == len(nodes) and name not in made:
             made[name] = terms.express(numbers, strands, _size_hint(name))
     return made
+
+
+def _keys(node: Call | Layer) -> tuple[str, ...]:
+    return tuple(node.definitions) if isinstance(node, Layer) else (node.callee,)
+
+
+def _weight_sizes(registry: Registry, key: str) -> Iterable[str]:
+    """The names that the shapes of a definition's weights mention."""
+    for weight in registry.definitions[key].weights:
+        for size in weight.tensor.type.shape:
+            yield from (name for name, _ in named_values(size))
 
 
 def unit_arguments(
@@ -127,7 +141,7 @@ def _argument(registry: Registry, node: Call | Layer, source: Source) -> Expr:
     table = node.sizes if source.kind == "size" else node.statics
     if source.kind != "extra" and source.source in table:
         return table[source.source]
-    keys = node.definitions if isinstance(node, Layer) else (node.callee,)
+    keys = _keys(node)
     for key in keys:
         if source.kind == "extra" and key in source.values:
             return Const(value=source.values[key])
@@ -141,7 +155,7 @@ def _argument(registry: Registry, node: Call | Layer, source: Source) -> Expr:
 def _static(registry: Registry, node: Call | Layer, name: str) -> Expr:
     if name in node.statics:
         return node.statics[name]
-    keys = node.definitions if isinstance(node, Layer) else (node.callee,)
+    keys = _keys(node)
     for key in keys:
         if name in registry.definitions[key].statics:
             return Const(value=registry.definitions[key].statics[name].value)

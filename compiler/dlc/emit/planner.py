@@ -22,6 +22,7 @@ from dlc.emit.plan import ConfigField, FilePlan, Unit
 from dlc.emit.specialise import specialised
 from dlc.emit.starts import find_starts
 from dlc.emit.units import UnitBuilder
+from dlc.emit.unread import without_unread
 from dlc.ir import Call, Definition, Program
 
 NOTHING: frozenset[str] = frozenset()
@@ -72,7 +73,7 @@ class Planner:
         for family in families:
             self._family(family, registry)
         parameters = program.parameters.items()
-        return specialised(
+        plan = specialised(
             FilePlan(
                 network=program.name,
                 preset=program.preset,
@@ -87,6 +88,7 @@ class Planner:
                 natives=frozenset(self.used_natives),
             )
         )
+        return without_unread(plan)
 
     # ------------------------------------------------------------ families
 

@@ -304,3 +304,26 @@ def test_a_divisor_that_is_always_1_vanishes() -> None:
         natives=frozenset(),
     )
     assert "//" not in made
+
+
+def test_sizes_that_shape_no_weight_are_no_arguments() -> None:
+    made = plan(
+        """
+block Unit(width: int)(x: float[N, C, H, W]) { return x -> conv: Conv2d(width, 3, padding=1) -> relu }
+net Net()(x: float[B, 4, 16, 16]) { return x -> a: Unit(4) -> b: Unit(8) -> max_pool2d(2) -> c: Unit(8) }
+"""
+    )
+    assert "height" not in lines(made, "block Unit")[0]
+
+
+def test_an_option_that_is_never_read_is_no_field_of_the_config() -> None:
+    made = plan("""
+net Net(double: bool = true, size: int = 6, classes: int = 3)(x: float[B, size]) {
+  if double { x = x + x }
+  return x -> up: Linear(4) -> head: Linear(classes)
+}
+""")
+    assert [line for line in made.splitlines() if line.startswith("config")] == [
+        "config size: int = 6",
+        "config classes: int = 3",
+    ]

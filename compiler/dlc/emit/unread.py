@@ -1,0 +1,65 @@
+"""Drops the fields of a file's `Config` that nothing in the file reads.
+
+In: a `FilePlan`. Out: one without options that would change nothing: a flag that elaboration decided, a
+width of which only numbers are left. Types that mention such an option say its value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+
+from dlc.emit.plan import Draw, FilePlan, MethodPlan
+from dlc.emit.specialise import mapped, substitution
+from dlc.emit.units import axis_name
+from dlc.ir import Const, Distribution, Operation, Ref, TensorType
+
+
+def without_unread(plan: FilePlan) -> FilePlan:
+    read: set[str] = set()
+    for unit in plan.units:
+        collect_options(unit.construction, read)
+        for method in unit.methods:
+            collect_options(method.body, read)
+    unread = {f.name: Const(value=f.value) for f in plan.config if f.name not in read}  # type: ignore[arg-type]
+    if not unread:
+        return plan
+    change = substitution(unread, "config")
+    units = []
+    for unit in plan.units:
+        methods = tuple(with_axes(method) for method in mapped(unit.methods, change))
+        units.append(replace(unit, methods=methods))
+    return replace(plan, config=tuple(f for f in plan.config if f.name in read), units=tuple(units))
+
+
+def collect_options(value: Any, found: set[str]) -> None:
+    """Add the options that code reads. The types in it only document it, except for those of draws."""
+    match value:
+        case Ref(scope="config", name=name):
+            found.add(name)
+        case TensorType() | Const():
+            return
+        case Operation(args=args) | Distribution(args=args):
+            collect_options(args, found)
+            return
+        case Draw(type=TensorType(shape=shape)):
+            collect_options(shape, found)
+    if isinstance(value, tuple):
+        for item in value:
+            collect_options(item, found)
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            collect_options(item, found)
+    elif is_dataclass(value):
+        for field in fields(value):
+            collect_options(getattr(value, field.name), found)
+
+
+def with_axes(method: MethodPlan) -> MethodPlan:
+    """The method with the names of its axes as its types now say."""
+    return replace(
+        method,
+        inputs=tuple(replace(i, shape=tuple(map(axis_name, i.type.shape))) for i in method.inputs),
+        outputs=tuple((name, type_, tuple(map(axis_name, type_.shape))) for name, type_, _ in method.outputs),
+    )
