@@ -1,0 +1,333 @@
+"""Our compiled models against implementations that others wrote, at the same weights.
+
+A `Reference` says how to build one of theirs and what to feed it. Their side runs in a process of its own
+(`worker.py`): it builds the model with random numbers in every tensor, lets the library save a checkpoint,
+and runs it forward and backward. Here the checkpoint is imported through the map of names that ships with
+the spec, and the definition (NumPy, float64) and the generated code of each target are compared with what
+they computed: outputs, gradients of the inputs, gradients of the weights in their layout, and in training
+mode the updated statistics.
+
+To add one: a file in `catalog/` with `REFERENCES = (Reference(...),)`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import pkgutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load_file
+
+from dlc.api import load, with_settings
+from dlc.forward import check_sizes
+from dlc.parity.cases import Point
+from dlc.parity.compare import Comparison, compare
+from dlc.parity.protocol import environment
+from dlc.parity.run import collect
+from dlc.parity.targets import Workshop
+from dlc.parity.truth import Data, Truth, evaluate
+from dlc.weights.checkpoint import numbers, open_checkpoint
+from dlc.weights.convert import import_weights
+from dlc.weights.maps import NameMap, find_map
+
+ROOT = Path(__file__).resolve().parents[2]
+CATALOG = "reference.catalog"
+Array: TypeAlias = NDArray[Any]
+Arrays: TypeAlias = Mapping[str, Array]
+Key: TypeAlias = tuple[str, str]
+RUN_SECONDS = 600.0
+
+
+@dataclass(frozen=True)
+class Reference:
+    """One network of ours and the same of theirs.
+
+    `build` and `call` run in their process and import their library inside. `call(model, inputs, training)`
+    gets the inputs by our names, as tensors of the library, and gives the outputs in the order of ours. The
+    harness makes all weights random. `save` is for libraries that have a way of their own.
+    """
+
+    name: str
+    library: Literal["transformers", "torch", "keras"]
+    spec: str
+    net: str
+    map: str
+    build: Callable[[], Any]
+    call: Callable[[Any, dict[str, Any], bool], Sequence[Any]]
+    inputs: Callable[[np.random.Generator], dict[str, Array]]
+    settings: tuple[str, ...] = ()
+    method: str = "forward"
+    modes: tuple[Literal["eval", "train"], ...] = ("eval",)
+    """Training only without dropout: its draws would differ."""
+    dtype: Literal["float64", "float32"] = "float64"
+    """float32 where their code cannot run in float64: then they must agree up to rounding noise."""
+    widen: bool = False
+    """Their explicit casts to float32 become casts to float64 (torch): for code that computes norms,
+    rotations or a softmax in float32 whatever the dtype of the model is."""
+    save: Callable[[Any, Path], None] | None = None
+    note: str = ""
+    """What a reader of the table should know."""
+
+    @property
+    def framework(self) -> str:
+        return "keras" if self.library == "keras" else "torch"
+
+
+def catalog() -> list[tuple[str, Reference]]:
+    """Every reference, with the module that declares it."""
+    package = importlib.import_module(CATALOG)
+    found = []
+    for info in sorted(pkgutil.iter_modules(package.__path__), key=lambda info: info.name):
+        module = f"{CATALOG}.{info.name}"
+        found += [(module, each) for each in importlib.import_module(module).REFERENCES]
+    return found
+
+
+# ---------------------------------------------------------------- their side
+
+
+@dataclass
+class Theirs:
+    """Their process of one library; it lives through all references."""
+
+    framework: str
+
+    def __post_init__(self) -> None:
+        self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115
+        env = environment("cpu") | {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "reference.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            text=True,
+            env=env,
+        )
+
+    def run(self, module: str, reference: Reference, mode: str, folder: Path) -> None:
+        """Fills a folder with their checkpoint, outputs and gradients."""
+        assert self._process.stdin is not None and self._process.stdout is not None
+        request = {"module": module, "name": reference.name, "mode": mode, "folder": str(folder)}
+        self._process.stdin.write(json.dumps(request) + "\n")
+        self._process.stdin.flush()
+        line = self._process.stdout.readline()
+        reply = json.loads(line) if line else {"error": "the process ended\n" + self.log()}
+        if "error" in reply:
+            raise RuntimeError(f"{reference.name}: {reply['error']}")
+
+    def log(self) -> str:
+        self._log.seek(0)
+        return "".join(self._log.readlines()[-20:])
+
+    def close(self) -> None:
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                stream.close()
+        self._process.wait(60)
+        self._log.close()
+
+
+@dataclass
+class Bench:
+    """Keeps processes between references. A context manager."""
+
+    workshop: Workshop = field(default_factory=Workshop)
+    theirs: dict[str, Theirs] = field(default_factory=dict)
+
+    def __enter__(self) -> Bench:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.workshop.close()
+        for each in self.theirs.values():
+            each.close()
+
+    def side(self, framework: str) -> Theirs:
+        if framework not in self.theirs:
+            self.theirs[framework] = Theirs(framework)
+        return self.theirs[framework]
+
+
+# ---------------------------------------------------------------- comparing
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How one of ours (`definition`, or a target) compares with theirs."""
+
+    who: str
+    mode: str
+    dtype: str
+    comparisons: tuple[Comparison, ...]
+
+    @property
+    def worst(self) -> Comparison:
+        return max(self.comparisons, key=lambda c: c.share)
+
+    @property
+    def ok(self) -> bool:
+        return all(c.ok for c in self.comparisons)
+
+    @property
+    def figure(self) -> str:
+        """`3.1e-15`, or the multiple of the rounding noise in float32."""
+        if self.dtype == "float64":
+            return f"{max(c.error for c in self.comparisons):.1e}"
+        return f"{max(c.rms or 0.0 for c in self.comparisons):.1f}x noise"
+
+    def __str__(self) -> str:
+        bad = [c for c in self.comparisons if not c.ok]
+        count = f"{len(bad)} of {len(self.comparisons)} differ"
+        lines = [f"{self.who} {self.mode} {self.dtype}: {self.figure}, {count}"]
+        lines += [
+            f"  {c.kind} {c.name}: {c.problem or f'{c.error:.1e} (share {c.share:.2g})'}" for c in bad[:12]
+        ]
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class Results:
+    """What they computed, in their layout."""
+
+    outputs: tuple[Array, ...]
+    cotangents: tuple[Array | None, ...]
+    input_gradients: Arrays
+    gradients: Arrays
+    """By their names."""
+    states: Arrays
+    """By our paths, after a training step."""
+
+
+def run_reference(
+    bench: Bench, module: str, reference: Reference, targets: Iterable[str], folder: Path
+) -> list[Agreement]:
+    """Compares one reference in all its modes."""
+    found = []
+    for mode in reference.modes:
+        place = folder / mode
+        place.mkdir(parents=True)
+        found += run_mode(bench, module, reference, mode, tuple(targets), place)
+    return found
+
+
+def run_mode(
+    bench: Bench, module: str, reference: Reference, mode: str, targets: tuple[str, ...], folder: Path
+) -> list[Agreement]:
+    net = load(ROOT / reference.spec)[reference.net]
+    net = with_settings(net, reference.settings) if reference.settings else net
+    map = find_map(net, reference.map)
+    inputs = reference.inputs(np.random.default_rng(0))
+    np.savez(folder / "inputs.npz", **inputs)
+    bench.side(reference.framework).run(module, reference, mode, folder)
+    ours = folder / "ours.safetensors"
+    import_weights(map, folder / "checkpoint", ours)
+    theirs = read_results(map, folder, mode)
+    truth = make_truth(net.program, reference, mode, inputs, load_file(ours), theirs)
+    sigma = noise(truth, reference.dtype)
+    found = [agreement("definition", mode, reference, map, truth, truth.tensors, sigma, theirs)]
+    for name in targets:
+        target = bench.workshop.target(name, "cpu")
+        outcome = target.run(truth, reference.dtype, ours)
+        tensors = {key: np.asarray(array) for key, array in collect(truth, outcome).items()}
+        both = {key: array * np.sqrt(2.0) for key, array in sigma.items()}
+        found.append(agreement(target.label, mode, reference, map, truth, tensors, both, theirs))
+    return found
+
+
+def read_results(map: NameMap, folder: Path, mode: str) -> Results:
+    with np.load(folder / "results.npz") as file:
+        count = len([name for name in file.files if name.startswith("outputs.")])
+        outputs = tuple(file[f"outputs.{n}"] for n in range(count))
+        cotangents = tuple(file.get(f"cotangents.{n}") for n in range(count))
+        prefix = "input_gradients."
+        input_gradients = {n.removeprefix(prefix): file[n] for n in file.files if n.startswith(prefix)}
+    checkpoint = open_checkpoint(folder / "gradients")
+    gradients = {
+        name: np.asarray(numbers(checkpoint.read(name), stored.dtype))
+        for name, stored in checkpoint.tensors.items()
+        if stored.is_float
+    }
+    states: Arrays = {}
+    if mode == "train":
+        import_weights(map, folder / "after", folder / "after.safetensors")
+        states = load_file(folder / "after.safetensors")
+    return Results(outputs, cotangents, input_gradients, gradients, states)
+
+
+def make_truth(
+    program: Any, reference: Reference, mode: str, inputs: Arrays, weights: Arrays, theirs: Results
+) -> Truth:
+    """The definition, evaluated on their weights, inputs and cotangents."""
+    training = mode == "train"
+    method = program.method(reference.method)
+    definition = program.definitions[method.train if training else method.eval]
+    sizes = check_sizes(program, definition, inputs)
+    data = Data(
+        inputs={item.name: wide(inputs.get(item.name)) for item in definition.inputs},
+        weights={path: wide(array) for path, array in weights.items()},
+        draws=(),
+        replay=(),
+        cotangents=[wide(array) for array in theirs.cotangents],
+    )
+    point = Point(reference.method, training, 0, sizes)
+    return Truth(program, point, data, *evaluate(program, point, data))
+
+
+def wide(array: Any) -> Any:
+    """Floats in float64, integers in int64."""
+    if array is None or array.dtype == np.bool_:
+        return array
+    return array.astype(np.float64 if array.dtype.kind == "f" else np.int64)
+
+
+def noise(truth: Truth, dtype: str) -> dict[Any, Array]:
+    """The rounding noise of each tensor. In float64 it says which are zero in exact arithmetic."""
+    return {key: truth.sigma(key) for key in truth.tensors}
+
+
+def agreement(
+    who: str,
+    mode: str,
+    reference: Reference,
+    map: NameMap,
+    truth: Truth,
+    ours: Mapping[Any, Array],
+    sigma: Mapping[Any, Array],
+    theirs: Results,
+) -> Agreement:
+    """Every tensor of one of ours against theirs."""
+    dtype = reference.dtype
+    found: list[Comparison] = []
+
+    def one(kind: Any, name: str, theirs: Array | None, ours: Array, sigma: Array) -> None:
+        found.append(compare(kind, name, theirs, wide(ours), sigma, dtype))
+
+    for number, name in enumerate(truth.output_names):
+        key = ("output", name)
+        given = theirs.outputs[number] if number < len(theirs.outputs) else None
+        one("output", name, given, ours[key], sigma[key])
+    for name, array in theirs.input_gradients.items():
+        key = ("input gradient", name)
+        one("input gradient", name, array, ours[key], sigma[key])
+    for entry in map.written:
+        name = next((name for name in entry.names if name in theirs.gradients), None)
+        keys = {path: ("gradient", path) for path in entry.paths}
+        if name is None or not all(map.weights[path].kind == "param" for path in entry.paths):
+            continue
+        gather = entry.layout.gather
+        expected = gather(lambda path, keys=keys: ours[keys[path]])  # type: ignore[misc]
+        spread = gather(lambda path, keys=keys: sigma[keys[path]])  # type: ignore[misc]
+        one("gradient", name, theirs.gradients[name], expected, spread)
+    for path, array in theirs.states.items():
+        if map.weights[path].kind == "state":
+            one("state", path, array, ours["state", path], sigma["state", path])
+    return Agreement(who, mode, dtype, tuple(found))
