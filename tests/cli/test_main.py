@@ -24,7 +24,8 @@ def test_help_lists_every_verb(run):
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_has_help_and_json(run, verb):
-    result = run(verb, "--help")
+    inner = ["weights"] if verb in ("import", "export") else []
+    result = run(verb, *inner, "--help")
     assert result.exit_code == 0
     assert "--json" in result.stdout
 

@@ -36,7 +36,7 @@ from dlc.parity.run import collect
 from dlc.parity.targets import Workshop
 from dlc.parity.truth import Data, Truth, evaluate
 from dlc.weights.checkpoint import numbers, open_checkpoint
-from dlc.weights.convert import import_weights
+from dlc.weights.convert import export_weights, import_weights
 from dlc.weights.maps import NameMap, find_map
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -179,7 +179,9 @@ class Agreement:
 
     @property
     def figure(self) -> str:
-        """`3.1e-15`, or the multiple of the rounding noise in float32."""
+        """`3.1e-15`, or the multiple of the rounding noise in float32; `exact` for a round trip."""
+        if all(c.kind == "weight" for c in self.comparisons):
+            return "exact" if self.ok else "not exact"
         if self.dtype == "float64":
             return f"{max(c.error for c in self.comparisons):.1e}"
         return f"{max(c.rms or 0.0 for c in self.comparisons):.1f}x noise"
@@ -233,7 +235,8 @@ def run_mode(
     theirs = read_results(map, folder, mode)
     truth = make_truth(net.program, reference, mode, inputs, load_file(ours), theirs)
     sigma = noise(truth, reference.dtype)
-    found = [agreement("definition", mode, reference, map, truth, truth.tensors, sigma, theirs)]
+    found = [round_trip(map, mode, reference, folder)]
+    found += [agreement("definition", mode, reference, map, truth, truth.tensors, sigma, theirs)]
     for name in targets:
         target = bench.workshop.target(name, "cpu")
         outcome = target.run(truth, reference.dtype, ours)
@@ -241,6 +244,24 @@ def run_mode(
         both = {key: array * np.sqrt(2.0) for key, array in sigma.items()}
         found.append(agreement(target.label, mode, reference, map, truth, tensors, both, theirs))
     return found
+
+
+def round_trip(map: NameMap, mode: str, reference: Reference, folder: Path) -> Agreement:
+    """Their checkpoint, imported and exported: equal to the byte, but for what the map leaves out or sums."""
+    export_weights(map, folder / "ours.safetensors", folder / "back.safetensors")
+    first, back = open_checkpoint(folder / "checkpoint"), open_checkpoint(folder / "back.safetensors")
+    summed = {name for group in map.sums for entry in group for name in entry.names}
+    tied = {name for entry in map.tied for name in entry.names}
+    found = []
+    for name, stored in first.tensors.items():
+        if name in summed or name in tied or map.is_ignored(name):
+            continue
+        same = name in back.tensors and first.read(name).tobytes() == back.read(name).tobytes()
+        same = same and stored.dtype == back.tensors[name].dtype and stored.shape == back.tensors[name].shape
+        problem = None if same else "is not the same after import and export"
+        share = 0.0 if same else np.inf
+        found.append(Comparison("weight", name, reference.dtype, share=share, problem=problem))
+    return Agreement("round trip", mode, reference.dtype, tuple(found))
 
 
 def read_results(map: NameMap, folder: Path, mode: str) -> Results:

@@ -138,11 +138,11 @@ def read_header(path: Path) -> dict[str, Stored]:
     try:
         with path.open("rb") as file:
             start = file.read(8)
+            if path.suffix in REFUSED:
+                raise refuse(path, REFUSED[path.suffix])
             for magic, how in MAGIC:
                 if start.startswith(magic) and not _plausible(start, path):
                     raise refuse(path, how)
-            if path.suffix in REFUSED:
-                raise refuse(path, REFUSED[path.suffix])
             if not _plausible(start, path):
                 raise unreadable(path, "it is not a safetensors file")
             (length,) = struct.unpack("<Q", start)

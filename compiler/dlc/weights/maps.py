@@ -560,7 +560,7 @@ class Reader:
         try:
             return self.layout(node, scope)
         except LayoutError as error:
-            raise bad_layout(node.span, str(error)) from None
+            raise bad_layout(node.span, str(error), "`dlc view` shows the shapes of our weights") from None
 
     def layout(self, node: syntax.Expr | syntax.Spread, scope: Scope) -> Layout:
         match node:
@@ -657,12 +657,23 @@ class Reader:
         for entry in (*made.written, *made.tied):
             for name in entry.names:
                 if name in seen:
-                    first = Note("and here", seen[name].rule.theirs.span)
-                    text = f"two rules of `{made.name}` are about their `{name}`"
-                    span = entry.rule.theirs.span
-                    self.diagnostics.append(Diagnostic("E0611", text, span, "named again", (first,)))
+                    self.one_name(entry, seen[name], name)
                     return
                 seen[name] = entry
+
+    def one_name(self, entry: Entry, first: Entry, name: str) -> None:
+        """Two tensors of theirs have the name `name`."""
+        span = entry.rule.theirs.span
+        if first.rule is entry.rule:
+            both = " and ".join(f"`{each.paths[0]}`" for each in (first, entry))
+            text = f"{both} have one name, `{name}`"
+            help = "use every capture of the right side on the left"
+            found = Diagnostic("E0611", text, span, "in this rule", (), help)
+        else:
+            text = f"two rules of `{self.rules.name}` are about their `{name}`"
+            note = Note("and here", first.rule.theirs.span)
+            found = Diagnostic("E0611", text, span, "named again", (note,), "remove one of the two")
+        self.diagnostics.append(found)
 
     def check_cover(self, made: NameMap) -> None:
         """Every weight of ours is given once."""
