@@ -7,7 +7,8 @@ Integers and floats behave as Python's; sizes may be symbolic (`Dim`). What has 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import reduce
 from typing import Any
 
 from dlc import dims
@@ -60,12 +61,28 @@ def has_reference(expr: Expr) -> bool:
     return isinstance(expr, Ref)
 
 
+def _factors(expr: Expr) -> Iterator[Expr]:
+    if isinstance(expr, Operation) and expr.op == "*":
+        for argument in expr.args:
+            yield from _factors(argument)
+    else:
+        yield expr
+
+
 def operation(op: str, args: Sequence[Expr], value: Value) -> Expr:
-    """An operation with its value, folded where it names nothing or is too long to read."""
+    """An operation with its value, folded where it names nothing or is too long to read.
+
+    `a * b // a` of integers is `b`.
+    """
     if not any(has_reference(argument) for argument in args):
         return const(value)
     if 1 + sum(length(argument) for argument in args) > LONGEST:
         return const(value)
+    if op == "//" and not isinstance(value, float):
+        factors = list(_factors(args[0]))
+        if len(factors) > 1 and args[1] in factors:
+            factors.remove(args[1])
+            return reduce(lambda a, b: Operation(op="*", args=(a, b), value=a.value * b.value), factors)
     return Operation(op=op, args=tuple(args), value=value)
 
 

@@ -37,6 +37,7 @@ from dlc.ir import (
     Sample,
     Static,
     Tensor,
+    TensorType,
     Use,
 )
 from dlc.ir import Item as ItemNode
@@ -49,6 +50,7 @@ class Analysis:
     body: Block
     aliases: dict[str, dict[int, Operand]]
     producers: dict[str, dict[int, tuple[Slot, Strand]]] = field(default_factory=dict)
+    types: dict[str, dict[int, TensorType]] = field(default_factory=dict)
     all_aliases: dict[str, dict[int, Operand]] = field(default_factory=dict)
     bound: dict[str, set[tuple[Token, str]]] = field(default_factory=dict)
     read_names: set[str] = field(default_factory=set)
@@ -95,6 +97,7 @@ class Analysis:
         definition = strand.definition
         key = definition.id
         self.producers[key] = {}
+        self.types[key] = {}
         self.bound[key] = set()
         self.live_binds[key] = set()
         self.lists[key] = list_operands(definition)
@@ -136,6 +139,7 @@ class Analysis:
         for strand, tensor in zip(block.strands, tensors, strict=True):
             if tensor is not None:
                 self.producers[strand.definition.id][tensor.id] = (slot, strand)
+                self.types[strand.definition.id][tensor.id] = tensor.type
         self.slots.setdefault(item, []).append(slot)
         return slot
 

@@ -230,7 +230,7 @@ class BodyWriter:
             names[slots.index(slot)] = item.first.name
             used += 1
         fields = _fields(draft)
-        if names and all("." in name for name in names.values()):
+        if names and all("." in name for name in names.values()) and None not in fields:
             self._record(draft, slots, next(iter(names.values())).partition(".")[0], fields)
             return used
         if names:
@@ -275,7 +275,9 @@ class BodyWriter:
         writer = self.writer
         targets: list[str] = []
         for place in range(len(slots)):
-            if place in names:
+            if "." in names.get(place, "") and names[place] not in writer.analysis.read_names:
+                targets.append("_")
+            elif place in names:
                 targets.append(writer.local(names[place].replace(".", "_")))
             else:
                 targets.append(writer.unique(fields[place] or "rest"))

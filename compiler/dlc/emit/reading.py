@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dlc.emit.analysis import Analysis
 from dlc.emit.arguments import Source
@@ -32,6 +32,7 @@ from dlc.ir import (
     Distribution,
     Static,
     TensorType,
+    Use,
     Weight,
 )
 from dlc.ir import Item as ItemNode
@@ -137,7 +138,18 @@ class Reader:
             tokens = [ABSENT if gone else token for gone, token in zip(absent, tokens, strict=True)]
         draft.events.append(Read(place.name, tokens, place.place, slot))  # type: ignore[arg-type]
         draft.variables.add(place.name)
-        return place.code
+        return replace(place.code, type=self._known_type(operands))
+
+    def _known_type(self, operands: Operands) -> TensorType | None:
+        """The type of a value that a node of the body makes."""
+        types, strands = [], []
+        for strand, operand in zip(self.block.strands, operands, strict=True):
+            value = self.analysis.resolve(strand, operand)
+            known = self.analysis.types[strand.definition.id]
+            if isinstance(value, Use) and value.id in known:
+                types.append(known[value.id])
+                strands.append(strand)
+        return self.type(types, strands) if types else None
 
     def _initialise(self, name: str, operands: Operands) -> None:
         """A variable that is a plain number in the first round: `balance = 0.0` before the loop."""

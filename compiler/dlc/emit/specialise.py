@@ -16,6 +16,7 @@ from dlc.emit.plan import (
     Assign,
     Choice,
     Conditional,
+    ConfigField,
     FilePlan,
     FunctionCall,
     LayerCall,
@@ -36,10 +37,11 @@ Change = Callable[[Expr], Expr]
 def specialised(plan: FilePlan) -> FilePlan:
     """The plan without arguments of std units that never vary, callers first: constants reach callees.
 
-    What the user wrote keeps its arguments and its variables. Optional tensors that no call gives vanish
-    everywhere: the body was elaborated without them, and would ignore them silently.
+    What the user wrote keeps its arguments and its variables. What is optional and never given vanishes
+    everywhere: the body was elaborated without it, and would ignore it silently.
     """
     units = list(plan.units)
+    units[-1] = without_arguments(units[-1], absent(plan.config))
     for position in reversed(range(len(units) - 1)):
         unit = units[position]
         unused = never_given(unit, units)
@@ -47,15 +49,20 @@ def specialised(plan: FilePlan) -> FilePlan:
             units[position] = unit = without_inputs(unit, unused)
             units = [without_absent(other, unit.name, unused) for other in units]
             unit = units[position]
-        if not unit.at.file.startswith("std/"):
-            continue
         fixed = unvarying(unit, units)
+        if not unit.at.file.startswith("std/"):
+            fixed = {name: value for name, value in fixed.items() if value.value is None}
         if not fixed:
             continue
         units[position] = without_arguments(unit, fixed)
         for other in range(len(units)):
             units[other] = without_given(units[other], unit.name, frozenset(fixed))
     return replace(plan, units=tuple(tidied(u) if u.at.file.startswith("std/") else u for u in units))
+
+
+def absent(config: Iterable[ConfigField]) -> dict[str, Const]:
+    """The settings that are `none`."""
+    return {field.name: Const(value=None) for field in config if field.value is None}
 
 
 def nodes_of(value: Any) -> Iterator[Any]:
@@ -212,7 +219,7 @@ def substitution(fixed: Mapping[str, Const], scope: str) -> Change:
 
 def without_arguments(unit: Unit, fixed: Mapping[str, Const]) -> Unit:
     """The unit with constants for some of its arguments."""
-    change = substitution(fixed, "local" if unit.kind == "fn" else "self")
+    change = substitution(fixed, {"fn": "local", "block": "self", "net": "config"}[unit.kind])
     return replace(
         unit,
         arguments=tuple(a for a in unit.arguments if a.name not in fixed),

@@ -327,3 +327,42 @@ net Net(double: bool = true, size: int = 6, classes: int = 3)(x: float[B, size])
         "config size: int = 6",
         "config classes: int = 3",
     ]
+
+
+def test_settings_that_decided_everything_while_compiling_vanish() -> None:
+    made = plan("""
+block Part(width: int, window: int?, plain: bool)(x: float[B, D]) -> float[B, width] {
+  y = x -> fc: Linear(width, use_bias=not plain)
+  return if window != none then y / window else y
+}
+net Net(width: int = 3, window: int? = none, plain: bool = true, twice: bool = false)
+    (x: float[B, 4]) -> float[B, width] {
+  y = x -> part: Part(width, window, plain)
+  return if twice then 2.0 * y else y
+}
+""")
+    assert "window" not in made
+    assert "twice" not in made
+    assert "config width: int = 3" in made
+
+    assert "block Part(dim: int, width: int, plain: bool)" in made
+
+
+def test_results_of_a_primitive_are_picked_by_name() -> None:
+    made = plan("""
+net Net()(x: float[B, 4]) -> float[B, 2] {
+  best = top_k(x, 2)
+  return best.values * cast(best.indices, float)
+}
+""")
+    assert "best_values, best_indices = top_k(x, k=2)" in made
+    assert "multiply(best_values, cast(best_indices" in made or "(best_values * cast(best_indices" in made
+
+
+def test_a_product_divided_by_a_factor() -> None:
+    made = plan("""
+net Net(heads: int = 2, k: int = 3)(x: float[B, 4]) -> float[B, heads * (2 * heads * k // heads)] {
+  return x -> fc: Linear(2 * k * heads // 2) -> out: Linear(heads * (2 * heads * k // heads))
+}
+""")
+    assert "//" not in made
