@@ -93,7 +93,13 @@ class CodePrinter:
             text = method(text, "to", self.scope.dtype(dtype))
         if type_ is None:
             return Operand(text, None, is_list=isinstance(code, plan.Variable | plan.Sequence))
-        return Operand(text, type_, transposed)
+        return Operand(text, type_, transposed, is_optional=self.is_optional(code))
+
+    def is_optional(self, code: plan.Code) -> bool:
+        """Whether the value is an optional input that some calls leave out."""
+        method = self.scope.method
+        inputs = method.inputs if method is not None else ()
+        return isinstance(code, plan.Variable) and any(i.optional and i.name == code.name for i in inputs)
 
     def is_constant(self, code: plan.Code) -> bool:
         """Whether the value is a float64 table as it stands (a buffer has the model's dtype)."""
@@ -105,7 +111,8 @@ class CodePrinter:
         return False
 
     def primitive(self, code: plan.Primitive) -> Text:
-        outer, self.in_constant = self.in_constant, code.constant
+        outer = self.in_constant
+        self.in_constant = code.constant or (code.op == "cast" and self.is_constant(code.args[0]))
         app = Application(
             code.op,
             [self.operand(argument) for argument in code.args],

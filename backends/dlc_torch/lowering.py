@@ -49,7 +49,7 @@ class Operand:
     """An operand: its text and its type, which is None for a number, a list, or where it is not known.
 
     `transposed` is the operand's own operand where it is the transpose of a matrix. `is_list`: it may be a
-    Python list of tensors.
+    Python list of tensors. `is_optional`: it is None in some calls.
     """
 
     text: Text
@@ -57,6 +57,7 @@ class Operand:
     transposed: Text | None = None
     is_list: bool = False
     is_number: bool = False
+    is_optional: bool = False
 
     @property
     def rank(self) -> int:

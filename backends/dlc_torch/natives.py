@@ -42,6 +42,11 @@ class NativeCall:
         operand = self.args.get(name)
         return operand.text if operand else None
 
+    def may_be_absent(self, name: str) -> bool:
+        """Whether an optional tensor is absent in some calls of the unit."""
+        operand = self.args.get(name)
+        return operand is not None and operand.is_optional
+
     def value(self, name: str, default: Value = None) -> Value:
         return self.statics[name].value if name in self.statics else default
 
@@ -159,7 +164,10 @@ def accepts_attention(definition: Definition) -> bool:
 def attention(app: NativeCall) -> Text:
     mask, bias = app.given("mask"), app.given("bias")
     if bias is not None and mask is not None:
-        bias = method(bias, "masked_fill", Text(f"~{mask.atom}"), 'float("-inf")')
+        masked = method(bias, "masked_fill", Text(f"~{mask.atom}"), 'float("-inf")')
+        if app.may_be_absent("mask"):
+            masked = choice(Text(f"{mask.atom} is None"), bias, masked)
+        bias = choice(Text(f"{bias.atom} is None"), mask, masked) if app.may_be_absent("bias") else masked
     drop = app.statics.get("drop")
     rate = None
     if app.training and drop is not None and not (isinstance(drop, Const) and drop.value == 0.0):

@@ -75,11 +75,11 @@ def floor_divide(app: Application) -> Text:
 def extremum(app: Application) -> Text:
     """`maximum` or `minimum`: a number becomes a tensor, so that ties share the gradient.
 
-    Integers have no gradient: they are clamped.
+    Integers and tables have no gradient: they are clamped.
     """
     tensor = next(operand for operand in app.operands if not operand.is_number)
     number = next((operand for operand in app.operands if operand.is_number), None)
-    if number is not None and not tensor.is_float:
+    if number is not None and (app.constant or not tensor.is_float):
         bound = "min" if app.op == "maximum" else "max"
         return method(tensor.text, "clamp", **{bound: number.text})
     texts = [

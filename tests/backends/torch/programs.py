@@ -57,6 +57,23 @@ PROGRAMS = {
           return rearrange(q, "b h t k -> b t (h k)") @ transpose(embed.weight)
         }
     """,
+    "Biased": """
+        from std.attention import attention
+        block Scored(heads: int)(x: float[B, T, D], mask: bool[*M], bias: float[*P]? = none)
+            -> (y: float[B, T, D], lead: float[B, T]) {
+          h = rearrange(x, "b t (h k) -> b h t k", h=heads)
+          y = attention(h, h, h, mask=mask, bias=bias) -> rearrange("b h t k -> b t (h k)")
+          best = top_k(y, 2)
+          return y, best.values[..., 0] - best.values[..., 1]
+        }
+        net Biased(heads: int = 2)
+            (x: float[B, T, 4], live: bool[B, T], bias: float[1, heads, T, T]) -> float[] {
+          mask = rearrange(live, "b t -> b 1 1 t")
+          r = x -> a: Scored(heads)(mask, bias)
+          q = r.y -> b: Scored(heads)(mask)
+          return cross_entropy(q.y, argmax(x)) + mean(q.lead * r.lead)
+        }
+    """,
     "Walk": """
         net Walk(steps: int = 3)(x: float[B, 4]) -> float[B, 4] {
           param speed: float[4] ~ normal(1.0, 0.1)
