@@ -36,6 +36,7 @@ from dlc_keras.distributions import draw_text
 from dlc_keras.file import FLOATS, File
 from dlc_keras.layout_rules import ELEMENTWISE
 from dlc_keras.lowering import Application, Operand
+from dlc_keras.names import method_name
 from dlc_keras.natives import FUNCTIONS, LAYERS
 from dlc_keras.primitives import PRIMITIVES
 from dlc_keras.walking import assigned
@@ -260,7 +261,7 @@ class Expressions:
         arguments = self.arguments(code)
         if code.method == "forward":
             return call(root, *arguments)
-        return method(Text(root), self.file.variable(code.method), *arguments)
+        return method(Text(root), method_name(code.method), *arguments)
 
     def draw(self, code: Draw) -> Text:
         assert code.type is not None

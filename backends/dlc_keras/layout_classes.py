@@ -125,9 +125,11 @@ class Orders:
 def fixed_interfaces(program: Program) -> frozenset[str]:
     """Definitions whose inputs and outputs keep the specification's order.
 
-    The network's own, and `flatten`, whose result depends on the order.
+    The network's own, also where one method calls another with other sizes, and `flatten`, whose result
+    depends on the order.
     """
-    public = {which for method in program.methods for which in (method.eval, method.train)}
+    families = {program.definitions[which].family for m in program.methods for which in (m.eval, m.train)}
+    public = {name for name, one in program.definitions.items() if one.family in families}
     flat = {name for name, one in program.definitions.items() if one.name == "flatten" and is_std(one)}
     return frozenset(public | flat)
 

@@ -34,6 +34,7 @@ from dlc_keras.construction import Constructor, Scope
 from dlc_keras.file import File, output_class
 from dlc_keras.helpers import HELPERS, PADDED_CONVOLUTION
 from dlc_keras.loading import write_loading
+from dlc_keras.names import method_name
 from dlc_keras.walking import all_codes, references, statements_in
 
 
@@ -162,7 +163,7 @@ def write_method(writer: FileWriter, file: File, unit: Unit, method: MethodPlan)
         parameters.append("seed: keras.random.SeedGenerator")
     if function:
         parameters = required_first(parameters)
-    name = unit.name if function else "call" if method.name == "forward" else file.variable(method.name)
+    name = unit.name if function else method_name(method.name)
     with writer.definition(name, parameters, returned(unit, method)):
         if function and unit.doc:
             writer.documentation(unit.doc)
@@ -228,7 +229,8 @@ def expressions(body: Iterable[Statement]) -> Iterator[Expr]:
             case ScanLoop(length=expr):
                 yield expr
             case Loop(iterable=expr, columns=columns):
-                yield expr
+                if not (statement.layers and statement.unused >= set(statement.targets)):
+                    yield expr
                 yield from (value for column in columns for value in shown(column))
     for code in all_codes(body):
         yield from code_expressions(code)

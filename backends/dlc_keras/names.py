@@ -44,3 +44,8 @@ UNITS = words("Config load_file load_weights named_weights walk keras ops np")
 def attribute(name: str) -> str:
     """The attribute that holds what the specification calls `name`."""
     return f"{name}_" if name in ATTRIBUTES else name
+
+
+def method_name(name: str) -> str:
+    """The method that the specification calls `name`: Keras has a `call`, and uses names such as `loss`."""
+    return "call" if name == "forward" else attribute(name)

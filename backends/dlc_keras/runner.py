@@ -19,6 +19,7 @@ import numpy as np
 
 from dlc.parity.failure import SampleMismatch
 from dlc.parity.worker import Array, Case, Outcome, SampleQueue, serve
+from dlc_keras.names import method_name
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -137,7 +138,7 @@ class Prepared:
         """Runs the method; its results in order."""
         self.case.samples.restart()
         name = self.case.method
-        method = self.model if name == "forward" else getattr(self.model, name)
+        method = self.model if name == "forward" else getattr(self.model, method_name(name))
         given = {one: inputs.get(one) for one in self.case.inputs}
         positional = list(given.values())
         while positional and positional[-1] is None:
@@ -169,7 +170,7 @@ def has_images(case: Case) -> bool:
 def _takes_training(model: Any, method: str) -> bool:
     import inspect
 
-    function = model.call if method == "forward" else getattr(model, method)
+    function = getattr(model, method_name(method))
     return "training" in inspect.signature(function).parameters
 
 

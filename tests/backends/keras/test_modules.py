@@ -74,6 +74,22 @@ TEXTS = {
             sample eps: float[N, latent] ~ normal(0.0, 1.0)
             return decode(mu + exp(0.5 * spread) * eps)
           }
+          fn loss(x: float[N, 4]) -> float[] {
+            mu, spread = encode(x)
+            return mse(summary(mu, spread), x[:, :2])
+          }
+          fn summary(mu: float[N, latent], spread: float[N, latent]) -> float[N, latent] {
+            return mu / exp(spread)
+          }
+        }
+    """,
+    "sizes": """
+        net Net() {
+          conv = Conv2d(4, 3)
+          fn forward(image: float[N, 3, 6, 5], other: float[M, 3, 6, 5]) -> float[N, M] {
+            return global_avg_pool(conv(image)) @ transpose(global_avg_pool(conv(other)))
+          }
+          fn alike(image: float[N, 3, 6, 5]) -> float[N, N] { return forward(image, image) }
         }
     """,
 }
@@ -88,6 +104,10 @@ INPUTS: dict[str, dict[str, Any]] = {
         "mask": np.array([True, True, True, True, False, True]).reshape(2, 1, 1, 3),
     },
     "methods": {"x": np.random.default_rng(1).normal(size=(3, 4))},
+    "sizes": {
+        "image": np.random.default_rng(1).normal(size=(2, 3, 6, 5)),
+        "other": np.random.default_rng(2).normal(size=(3, 3, 6, 5)),
+    },
 }
 
 
@@ -119,8 +139,8 @@ def run(path: Path, program: ir.Program, inputs: dict[str, Any], **options: Any)
     file = path.with_suffix(".safetensors")
     safetensors.save_file(weights, file)
     case = Case(
-        module=load_module(path), network=program.name, method="forward", device="cpu",
-        inputs=inputs, weights_path=file, **options,
+        module=load_module(path), network=program.name, method=options.pop("method", "forward"),
+        device="cpu", inputs=inputs, weights_path=file, **options,
     )  # fmt: skip
     return runner.KerasRunner().run(case)
 
@@ -149,6 +169,17 @@ def test_agreement(name: str, training: bool, tmp_path: Path) -> None:
         np.testing.assert_allclose(found.input_gradients[key], gradient, atol=TOLERANCE)
     for key, state in expected.states.items():
         np.testing.assert_allclose(found.states[key], state, atol=TOLERANCE)
+
+
+def test_methods_may_have_names_that_keras_uses(tmp_path: Path) -> None:
+    program = program_of("methods", tmp_path)
+    inputs, weights = INPUTS["methods"], random_weights(program, 1)
+    expected = Interpreter(program).run(inputs, weights, method="loss")
+    found = run(
+        emit(program, tmp_path), program, dict(inputs), weights=weights, dtype="float64", method="loss",
+        training=False, samples=SampleQueue([]), cotangents=[np.array(1.0)],
+    )  # fmt: skip
+    np.testing.assert_allclose(found.outputs[0], expected.outputs[0], atol=TOLERANCE)
 
 
 def test_a_new_model_runs_without_weights_from_a_file(tmp_path: Path) -> None:
