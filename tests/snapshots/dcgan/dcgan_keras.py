@@ -138,7 +138,6 @@ class Generator(layers.Layer):
     ) -> None:
         super().__init__(name=name)
         self.noise = noise
-        self.stages = stages
         self.project = ConvTranspose2d(
             noise, width * 2 ** (stages - 1), 1, 0, name="project"
         )
