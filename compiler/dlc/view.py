@@ -1,4 +1,4 @@
-"""A network as a tree: its layers with output shapes, parameters and FLOPs; equal neighbours are one row.
+"""A network as a tree: its steps with output shapes, parameters and FLOPs; equal rounds are one row.
 
 In: a program, and numbers for some of its sizes. Out: `Entry` values, which print as text or JSON.
 """
@@ -6,28 +6,34 @@ In: a program, and numbers for some of its sizes. Out: `Entry` values, which pri
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 from dlc import dims, ir
+from dlc.drawing.graph import Box, Graph, Link, read
 from dlc.flops import Count, Counter
-
-MAX_TERMS = 3
+from dlc.size_text import SizeText
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A layer, or several equal ones (`count`). Two layers that only differ in their name are equal."""
+    """A layer, a method, a loop, or a step without weights; `count` equal ones."""
 
-    name: str = field(compare=False)
+    name: str
     block: str
+    kind: Literal["layer", "method", "loop", "join", "function"]
     outputs: tuple[str, ...]
     parameters: int
     flops: Count
-    calls: int = 1
+    sources: tuple[str, ...] = ()
+    """Where its inputs come from, if that is not just the entry before it."""
+    then: tuple[str, ...] = ()
+    """Functions of the result that keep its shape: activations."""
     children: tuple[Entry, ...] = ()
     count: int = 1
+    shared: bool = False
+    """Its weights are those of an earlier entry."""
 
 
 @dataclass
@@ -39,6 +45,7 @@ class Builder:
 
     def __post_init__(self) -> None:
         self.counter = Counter(self.program)
+        self.text = SizeText(self.program, self.sizes)
         self.sums: dict[str, int] = {}
         for spec in self.program.weights:
             if spec.kind == "param":
@@ -50,144 +57,130 @@ class Builder:
     def method(self, name: str) -> Entry:
         """The whole network, seen from one method."""
         definition = self.program.definitions[self.program.method(name).eval]
-        return self.entry(self.program.name, "", definition)
-
-    def entry(self, name: str, path: str, definition: ir.Definition) -> Entry:
         return Entry(
-            name=name,
-            block=definition.name,
-            outputs=tuple(self.type_text(output.type) for output in definition.outputs),
-            parameters=self.sums.get(path, 0),
-            flops=self.fixed(self.counter.definition(definition.id)),
-            children=tuple(collapse(self.children(path, definition))),
+            name=self.program.name,
+            block="",
+            kind="layer",
+            outputs=tuple(self.text.type(output.type) for output in definition.outputs),
+            parameters=self.sums.get("", 0),
+            flops=self.flops(definition),
+            children=self.level(read(self.program, definition), definition),
         )
 
-    def children(self, path: str, definition: ir.Definition) -> list[Entry]:
-        """The layers of a definition in the order of their first use; later uses add their FLOPs."""
-        found: dict[str, Entry] = {}
-        for call in calls(definition.body):
-            callee = self.program.definitions[call.callee]
-            if call.layer is None:
-                inner = self.children(path, callee)
-            else:
-                name = ".".join((call.layer, *map(str, call.index)))
-                inner = [self.entry(name, f"{path}.{name}" if path else name, callee)]
-            for entry in inner:
-                known = found.get(entry.name)
-                if known is None:
-                    found[entry.name] = entry
-                else:
-                    flops = known.flops + entry.flops
-                    found[entry.name] = replace(known, flops=flops, calls=known.calls + entry.calls)
-        return list(found.values())
+    def flops(self, definition: ir.Definition) -> Count:
+        return self.text.fixed(self.counter.definition(definition.id))
 
-    def fixed(self, size: Count) -> Count:
-        """A size with the chosen numbers filled in."""
-        return dims.substitute(size, dict(self.sizes)) if isinstance(size, dims.Dim) else size
+    def level(self, graph: Graph, definition: ir.Definition) -> tuple[Entry, ...]:
+        """The entries of one level."""
+        users = graph.users()
+        titles: dict[int, str] = {}
+        rows: list[tuple[Box, list[str]]] = []
+        row_of: dict[int, Box] = {}
+        for box in graph.boxes:
+            host = self.host(box, row_of, users)
+            if host is not None:
+                row_of[id(box)] = host
+                next(then for other, then in rows if other is host).append(box.title)
+                continue
+            row_of[id(box)] = box
+            titles[id(box)] = box.name or box.title
+            if box.role == "function" and len(box.links) == 1 and box.links[0].source.role != "input":
+                titles[id(box)] = titles[id(row_of[id(box.links[0].source)])]  # `q`, for `split_heads` of q
+            if box.role not in ("input", "output"):
+                rows.append((box, []))
+        entries = []
+        inputs = [box for box in graph.boxes if box.role == "input"]
+        before = inputs[0] if len(inputs) == 1 else None
+        for box, then in rows:
+            sources = {id(row_of[id(link.source)]): link for link in box.links}
+            plain = not sources if before is None else list(sources) == [id(before)]
+            names = dict.fromkeys(self.called(titles[key], link) for key, link in sources.items())
+            entries.append(self.entry(box, () if plain else tuple(names), tuple(then), definition))
+            before = box
+        return tuple(entries)
 
-    def type_text(self, type_: ir.TensorType) -> str:
-        return f"{type_.dtype}[{', '.join(str(self.fixed(size)) for size in type_.sizes)}]"
+    @staticmethod
+    def called(title: str, link: Link) -> str:
+        """How an entry names its source: a sum has no name but that of the variable that holds it."""
+        named = title and link.source.role not in ("join", "frame")
+        return title if named else link.variable or title or "loop"
+
+    @staticmethod
+    def host(box: Box, row_of: Mapping[int, Box], users: Mapping[tuple[Box, int], list[Any]]) -> Box | None:
+        """The entry that a function is written behind: it keeps the shape, and is the only reader."""
+        if box.role != "function" or len(box.links) != 1 or len(box.outputs) != 1:
+            return None
+        link = box.links[0]
+        host = row_of[id(link.source)]
+        same = link.source.outputs[link.port].sizes == box.outputs[0].sizes
+        alone = len(users[link.source, link.port]) == 1 and len(host.outputs) == 1
+        return host if same and alone and host.role != "input" else None
+
+    def entry(
+        self, box: Box, sources: tuple[str, ...], then: tuple[str, ...], definition: ir.Definition
+    ) -> Entry:
+        types = tuple(self.text.type(type_) for type_ in box.outputs)
+        children: tuple[Entry, ...] = ()
+        parameters = 0
+        flops: Count = 0
+        shared = box.detail == "shared"
+        if box.inside is not None:
+            children = self.level(box.inside, definition)
+            parameters = sum(child.parameters * child.count for child in children)
+            flops = self.text.fixed(sum(child.flops * child.count for child in children))
+            title = "repeated" if not box.title else box.title
+            if len(children) == 1 and not box.title:
+                return replace(children[0], sources=sources, then=children[0].then + then, count=box.count)
+            return Entry("", title, "loop", types, parameters, flops, sources, then, children, box.count)
+        if box.definition is not None:
+            flops = self.flops(box.definition)
+            if box.role != "function":
+                path = first_path(box.path)
+                parameters = 0 if shared or box.role == "call" else self.sums.get(path, 0)
+                graph = read(self.program, box.definition, box.path)
+                children = () if shared else self.level(graph, box.definition)
+                children = children if any(child.kind == "layer" for child in flat(children)) else ()
+        elif box.node is not None:
+            flops = self.text.fixed(self.counter.apply(definition, box.node))
+        kind: Any = {"layer": "layer", "call": "method", "join": "join"}.get(box.role, "function")
+        block = box.title if kind == "layer" else " ".join(filter(None, (box.title, box.detail)))
+        return Entry(
+            box.name, block, kind, types, parameters, flops, sources, then, children, box.count, shared
+        )
 
 
-def calls(region: ir.Region) -> Iterable[ir.Call]:
-    """All calls in execution order, those in scans too."""
-    for node in ir.flat(region):
-        if isinstance(node, ir.Call):
-            yield node
-        elif isinstance(node, ir.Scan):
-            yield from calls(node.body)
+def flat(entries: tuple[Entry, ...]) -> list[Entry]:
+    """All entries with everything below them."""
+    return [found for entry in entries for found in (entry, *flat(entry.children))]
 
 
-def collapse(entries: Iterable[Entry]) -> list[Entry]:
-    """Equal rounds of a loop become one: `h.0`, `h.1`, ... as `h.0-11`, times twelve.
-
-    A round is what follows one another with the same index, so loops over several layers collapse too.
-    """
-    rounds: list[list[Entry]] = []
-    for entry in entries:
-        index = split_index(entry.name)[1]
-        if rounds and index and split_index(rounds[-1][0].name)[1] == index:
-            rounds[-1].append(entry)
-        else:
-            rounds.append([entry])
-    found: list[list[Entry]] = []
-    for step in rounds:
-        if found and _continues(found[-1], step):
-            found[-1] = [_joined(*pair) for pair in zip(found[-1], step, strict=True)]
-        else:
-            found.append(step)
-    return [entry for step in found for entry in step]
+def first_path(path: str) -> str:
+    """`h.0-11.attn` stands for all rounds: `h.0.attn`."""
+    return ".".join(part.partition("-")[0] if part[:1].isdigit() else part for part in path.split("."))
 
 
-def split_index(name: str) -> tuple[str, str]:
-    """`("h", "3")` for `h.3`; no index for a layer outside of loops."""
-    head, _, tail = name.rpartition(".")
-    return (head, tail) if head and tail[:1].isdigit() else (name, "")
-
-
-def _continues(before: list[Entry], step: list[Entry]) -> bool:
-    """Whether a round repeats the one before it."""
-    if len(before) != len(step):
-        return False
-    for a, b in zip(before, step, strict=True):
-        base, index = split_index(b.name)
-        if not index or split_index(a.name)[0] != base or replace(a, count=1) != b:
-            return False
-    return True
-
-
-def _joined(before: Entry, entry: Entry) -> Entry:
-    first = before.name.partition("-")[0]
-    return replace(before, name=f"{first}-{split_index(entry.name)[1]}", count=before.count + 1)
+def structure(entry: Entry) -> tuple[object, ...]:
+    """What two entries have in common that are built alike, perhaps with other numbers."""
+    return entry.block, tuple((c.name, c.then, structure(c)) for c in entry.children)
 
 
 def input_text(program: ir.Program, method: str, builder: Builder) -> list[tuple[str, str]]:
     """The inputs of a method, by name, as types."""
     definition = program.definitions[program.method(method).eval]
-    return [(i.name, builder.type_text(i.tensor.type)) for i in definition.inputs if i.tensor]
-
-
-# ---------------------------------------------------------------- numbers for people
-
-
-def short(number: int) -> str:
-    """`1.82G`: three digits and a unit."""
-    for unit, size in (("P", 10**15), ("T", 10**12), ("G", 10**9), ("M", 10**6), ("k", 10**3)):
-        if number >= size:
-            value = number / size
-            return f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f}{unit}"
-    return str(number)
-
-
-def count_text(count: Count) -> str:
-    """A count of operations; a polynomial with its numbers shortened, or the sizes it depends on."""
-    if not isinstance(count, dims.Dim):
-        return short(count) if count else "-"
-    terms = list(count.terms())
-    texts = [_term_text(number, factors) for number, factors in terms[:MAX_TERMS]]
-    if len(terms) > MAX_TERMS or None in texts:
-        return f"by {', '.join(sorted(dims.variables(count)))}"
-    return " + ".join(text for text in texts if text)
-
-
-def _term_text(number: int, factors: Iterable[tuple[dims.Tree, int]]) -> str | None:
-    """`1.18M B T^2`; None where a factor is not just a size."""
-    names = []
-    for tree, power in factors:
-        if not isinstance(tree, tuple) or tree[0] != "var":
-            return None
-        names.append(f"{tree[1]}^{power}" if power > 1 else str(tree[1]))
-    return None if number < 0 else " ".join([short(number), *names])
+    return [(i.name, builder.text.type(i.tensor.type)) for i in definition.inputs if i.tensor]
 
 
 def as_json(entry: Entry) -> dict[str, Any]:
     return {
         "name": entry.name,
         "block": entry.block,
+        "kind": entry.kind,
         "count": entry.count,
-        "calls": entry.calls,
+        "shared": entry.shared,
+        "sources": list(entry.sources),
+        "then": list(entry.then),
         "outputs": list(entry.outputs),
         "parameters": entry.parameters,
-        "flops": entry.flops if isinstance(entry.flops, int) else str(entry.flops),
+        "flops": entry.flops if not isinstance(entry.flops, dims.Dim) else str(entry.flops),
         "children": [as_json(child) for child in entry.children],
     }

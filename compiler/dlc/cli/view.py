@@ -1,6 +1,9 @@
-"""`dlc view`: a network as a tree with output shapes, parameters and FLOPs."""
+"""`dlc view`: a network as a tree with output shapes, parameters and FLOPs, or as a picture."""
 
 from __future__ import annotations
+
+import shutil
+from pathlib import Path
 
 import click
 
@@ -10,16 +13,21 @@ from dlc.cli.verb import json_option, set_option, verb
 from dlc.selecting import select
 from dlc.sizes import parse_sizes
 from dlc.trouble import stop
-from dlc.view import Builder, Entry, as_json, count_text, input_text
+from dlc.view import Builder, Entry, as_json, flat, input_text, structure
 
-HEAD = ("layer", "output", "params", "FLOPs")
+WIDTH = 120
+"""The width of a table that no terminal shows."""
+LEAST = 22
+"""So much of a title is always shown."""
 
 
 @click.command("view")
 @click.argument("file", metavar="FILE[:NET]")
-@click.option("--depth", type=click.IntRange(min=0), help="Show this many levels.")
+@click.option("--depth", type=click.IntRange(min=0), help="Open blocks this many levels deep.")
 @click.option("--method", default=None, help="The method to show, forward by default.")
 @click.option("--size", "sizes", multiple=True, metavar="NAME=N", help="Give a size a number, such as B=1.")
+@click.option("--svg", "as_svg", is_flag=True, help="Draw the network as SVG.")
+@click.option("-o", "--output", type=click.Path(dir_okay=False), help="Where the picture goes.")
 @set_option
 @json_option
 @verb
@@ -28,65 +36,144 @@ def command(
     depth: int | None,
     method: str | None,
     sizes: tuple[str, ...],
+    as_svg: bool,
+    output: str | None,
     settings: tuple[str, ...],
     as_json: bool,
 ) -> int:
-    """Show a network as a tree with shapes, parameters and FLOPs."""
+    """Show a network as a tree with shapes, parameters and FLOPs, or draw it."""
+    if output is not None and not as_svg:
+        raise click.UsageError("-o is for --svg")
+    if as_svg and as_json:
+        raise click.UsageError("choose one of --svg and --json")
     net = select(file, settings)
     program = net.program
     names = [m.name for m in program.methods]
     if method is not None and method not in names:
         raise stop("E0101", f"`{net.label}` has no method `{method}`", f"its methods are {', '.join(names)}")
     chosen = method or names[0]
-    builder = Builder(program, parse_sizes(sizes, program))
+    numbers = parse_sizes(sizes, program)
+    if as_svg:
+        from dlc.drawing.draw import draw
+
+        picture = draw(program, chosen, numbers, depth)
+        if output is None:
+            say(picture.rstrip("\n"))
+        else:
+            _write(Path(output), picture)
+        return 0
+    builder = Builder(program, numbers)
     root = builder.method(chosen)
     inputs = input_text(program, chosen, builder)
     if as_json:
         say_json(_json(net.label, chosen, inputs, root))
         return 0
-    rows = [HEAD, *rows_of(root, net.label, depth)]
-    for number, line in enumerate(align(rows, right=[2, 3])):
+    batch = batch_size(root, inputs)
+    table = Table(builder, batch, depth)
+    width = shutil.get_terminal_size((WIDTH, 0)).columns
+    for number, line in enumerate(align(fitted(table.rows(root, net.label), width), right=[2, 3])):
         say(style(line, bold=True) if number == 0 else line)
     say()
-    say(f"{net.label}({', '.join(f'{n}: {t}' for n, t in inputs)})  {_totals(root)}")
+    say(f"{net.label}({', '.join(f'{n}: {t}' for n, t in inputs)})")
+    say(table.totals(root))
+    if any(entry.count > 1 for entry in flat(root.children)):
+        tell("A row with ×n stands for n in a row; its numbers are those of one.")
+    if table.hidden:
+        tell("Blocks like one above are not opened again (--depth 99 opens all).")
     others = [name for name in names if name != chosen]
     if others:
         tell(f"Other methods: {', '.join(others)} (--method)")
-    if isinstance(root.flops, dims.Dim):
-        hint = " ".join(f"--size {name}=1" for name in sorted(dims.variables(root.flops)))
-        tell(f"FLOPs in numbers: {hint}")
+    left = sorted(dims.variables(root.flops) - {batch}) if isinstance(root.flops, dims.Dim) else []
+    if left:
+        tell(f"FLOPs in numbers: {' '.join(f'--size {name}=1' for name in left)}")
     return 0
 
 
-def rows_of(root: Entry, label: str, depth: int | None) -> list[tuple[str, str, str, str]]:
-    """One row per entry, indented with lines as a tree."""
-    found = [row(root, label)]
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise stop(
+            "E0804", f"cannot write {path}: {error.strerror}", "choose another file with -o"
+        ) from error
 
-    def walk(entry: Entry, prefix: str, level: int) -> None:
-        if depth is not None and level >= depth:
+
+def batch_size(root: Entry, inputs: list[tuple[str, str]]) -> str | None:
+    """The size variable that every input starts with: FLOPs are given for one of it."""
+    firsts = {text.partition("[")[2].partition(",")[0].rstrip("]") for _, text in inputs}
+    first = firsts.pop() if len(firsts) == 1 else ""
+    if not isinstance(root.flops, dims.Dim):
+        return None
+    return first if first in dims.variables(root.flops) else None
+
+
+class Table:
+    """The rows of a tree."""
+
+    def __init__(self, builder: Builder, batch: str | None, depth: int | None) -> None:
+        self.builder = builder
+        self.batch = batch
+        self.depth = depth
+        self.seen: set[object] = set()
+        self.hidden = False
+
+    def rows(self, root: Entry, label: str) -> list[tuple[str, str, str, str]]:
+        """One row per entry, indented with lines as a tree."""
+        flops = f"FLOPs ({self.batch}=1)" if self.batch else "FLOPs"
+        found = [("layer", "output", "params", flops), self.row(root, label)]
+        self.walk(root, "", 0, found)
+        return found
+
+    def walk(self, entry: Entry, prefix: str, level: int, found: list[tuple[str, str, str, str]]) -> None:
+        if self.depth is not None and level >= self.depth:
             return
+        if self.depth is None and entry.kind == "layer" and level and entry.children:
+            shape = structure(entry)
+            if shape in self.seen:
+                self.hidden = True
+                return
+            self.seen.add(shape)
         for number, child in enumerate(entry.children):
             last = number == len(entry.children) - 1
             branch, more = ("└─ ", "   ") if last else ("├─ ", "│  ")
-            name = child.name if child.name == child.block else f"{child.name}: {child.block}"
-            times = f" x{child.count}" if child.count > 1 else ""
-            again = f" ({child.calls} calls)" if child.calls > 1 else ""
-            found.append(row(child, prefix + branch + name + times + again))
-            walk(child, prefix + more, level + 1)
+            found.append(self.row(child, prefix + branch + title(child)))
+            self.walk(child, prefix + more, level + 1, found)
 
-    walk(root, "", 0)
-    return found
+    def row(self, entry: Entry, name: str) -> tuple[str, str, str, str]:
+        parameters = "shared" if entry.shared else f"{entry.parameters:,}" if entry.parameters else "-"
+        return name, ", ".join(entry.outputs), parameters, self.flops(entry)
+
+    def flops(self, entry: Entry) -> str:
+        flops = entry.flops
+        if self.batch and isinstance(flops, dims.Dim):
+            flops = dims.substitute(flops, {self.batch: 1})
+        return self.builder.text.count(flops)
+
+    def totals(self, root: Entry) -> str:
+        flops = self.flops(root)
+        if flops == "-" or flops.startswith("by "):
+            return plural(root.parameters, "parameter")
+        each = f" for {self.batch}=1" if self.batch else ""
+        return f"{plural(root.parameters, 'parameter')}, {flops} FLOPs{each} (a multiply-add is 2)"
 
 
-def row(entry: Entry, title: str) -> tuple[str, str, str, str]:
-    outputs = ", ".join(entry.outputs)
-    return title, outputs, f"{entry.parameters:,}" if entry.parameters else "-", count_text(entry.flops)
+def title(entry: Entry) -> str:
+    """`h.0-11: Layer → gelu ×12 ← x, mask`."""
+    text = f"{entry.name}: {entry.block}" if entry.name and entry.name != entry.block else entry.block
+    text += "".join(f" → {name}" for name in entry.then)
+    text += f" ×{entry.count}" if entry.count > 1 else ""
+    return f"{text} ← {', '.join(entry.sources)}" if entry.sources else text
 
 
-def _totals(root: Entry) -> str:
-    flops = count_text(root.flops)
-    shown = "" if flops == "-" or flops.startswith("by ") else f", {flops} FLOPs (a multiply-add is 2)"
-    return plural(root.parameters, "parameter") + shown
+def fitted(rows: list[tuple[str, str, str, str]], width: int) -> list[tuple[str, str, str, str]]:
+    """Rows whose titles leave room for the other columns."""
+    others = sum(max(len(row[column]) for row in rows) + 2 for column in (1, 2, 3))
+    room = max(width - others, LEAST)
+    return [(_cut(name, room), *rest) for name, *rest in rows]  # type: ignore[misc]
+
+
+def _cut(text: str, room: int) -> str:
+    return text if len(text) <= room else f"{text[: room - 1].rstrip(' ,←')}…"
 
 
 def _json(label: str, method: str, inputs: list[tuple[str, str]], root: Entry) -> dict[str, object]:
