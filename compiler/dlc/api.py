@@ -275,7 +275,7 @@ def check_module(module: Module | None, diagnostics: tuple[Diagnostic, ...]) -> 
         add(more)
         if program is not None:
             nets.append(programs.facts(program))
-    if module.sections("load"):
+    if module.sections("load") or module.items(syntax.Train):
         from dlc.weights.maps import check_maps
 
         add(check_maps(module))

@@ -14,9 +14,10 @@ from dlc.cli.verb import Function, json_option, set_option, verb
 from dlc.modules import listed
 from dlc.selecting import Argument, load_argument, select
 from dlc.trouble import stop
-from dlc.weights.checkpoint import NAMES
-from dlc.weights.convert import Converted, export_weights, import_weights
+from dlc.weights.checkpoint import NAMES, open_checkpoint
+from dlc.weights.convert import Converted, export_weights, import_weights, match_checkpoint
 from dlc.weights.maps import NameMap, Pattern, find_map
+from dlc_grammar.diagnostics import DiagnosticError
 
 UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 
@@ -76,7 +77,10 @@ def import_command(
     watch = Stopwatch()
     net = select(file, settings)
     map = widened(chosen_map(net, name), ignore, missing)
-    made = import_weights(map, checkpoint, output, dtype=NAMES.get(dtype or ""), seed=seed)
+    try:
+        made = import_weights(map, checkpoint, output, dtype=NAMES.get(dtype or ""), seed=seed)
+    except DiagnosticError as error:
+        raise with_fitting_preset(error, net, map, checkpoint) from None
     show(net, map, made, as_json)
     tell(f"Imported {net.label} in {watch}")
     return 0
@@ -134,6 +138,24 @@ def widened(map: NameMap, ignore: tuple[str, ...], missing: tuple[str, ...]) -> 
     """With the patterns of the command line."""
     more = tuple(Pattern.of(text) for text in ignore), tuple(Pattern.of(text) for text in missing)
     return replace(map, ignore=map.ignore + more[0], missing=map.missing + more[1])
+
+
+def with_fitting_preset(error: DiagnosticError, net: Net, map: NameMap, checkpoint: Path) -> DiagnosticError:
+    """The same error; where the checkpoint is one of another preset, the help says which."""
+    first, *rest = error.diagnostics
+    if first.code not in ("E0812", "E0813"):
+        return error
+    for other in net.module.nets.values():
+        if other.block.declaration is not net.block.declaration or other.label == net.label:
+            continue
+        try:
+            made = replace(find_map(other, map.name), ignore=map.ignore, missing=map.missing)
+            match_checkpoint(made, open_checkpoint(checkpoint))
+        except DiagnosticError:
+            continue
+        help = f"it fits `{other.label}`: write {net.module.loaded.name}:{other.label}"
+        return DiagnosticError([replace(first, help=help), *rest])
+    return error
 
 
 def show(net: Net, map: NameMap, made: Converted, as_json: bool) -> None:

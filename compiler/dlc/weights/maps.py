@@ -19,7 +19,7 @@ from dlc.api import Module, Net
 from dlc.elaborate.expressions import static
 from dlc.elaborate.failure import Failed, fail
 from dlc.elaborate.frame import Frame, Session
-from dlc.elaborate.program import closest_paths, glob, scratch_frame
+from dlc.elaborate.program import closest_paths, glob, resolve_net, scratch_frame
 from dlc.modules import listed, suggest
 from dlc.trouble import stop
 from dlc.weights import layout as layouts
@@ -32,6 +32,9 @@ from dlc_grammar.source import Span
 Kind: TypeAlias = Literal["one", "tied", "sum"]
 GROUPS: dict[str, Kind] = {"tied": "tied", "sum": "sum"}
 LISTS = ("ignore", "missing")
+MODELS = ("model", "frozen")
+TRAINING = ("strict",)
+"""What a `load` section inside of `train` may also hold."""
 MOST_ENTRIES = 200_000
 COUNTED = 1 << 20
 """Tensors up to this size are checked element by element while reading the map."""
@@ -111,21 +114,36 @@ class NameMap:
 
 
 @dataclass(frozen=True)
+class Subject:
+    """`GPT2`, which is the network with all its presets, or `GPT2.tiny`."""
+
+    name: str
+    preset: str | None
+    span: Span
+
+    @property
+    def label(self) -> str:
+        return self.name if self.preset is None else f"{self.name}.{self.preset}"
+
+
+@dataclass(frozen=True)
 class Header:
     """`load GPT2 from "huggingface"`: the networks and the name of the layout."""
 
-    nets: tuple[tuple[str, Span], ...]
+    subjects: tuple[Subject, ...]
     name: str
+    section: syntax.Section
 
 
 def header(section: syntax.Section) -> Header:
     """What a section is about. Raises Failed (E0614)."""
     *words, last = section.args or (None,)
+    names = [word for word in words if isinstance(word, tuple) and len(word) <= 2]
     if (
-        len(words) < 2
-        or not isinstance(last, syntax.Literal_)
-        or not all(isinstance(word, tuple) and len(word) == 1 for word in words)
-        or words[-1][0].id != "from"  # type: ignore[index]
+        not isinstance(last, syntax.Literal_)
+        or len(names) < len(words)
+        or len(names) < 2
+        or [part.id for part in names[-1]] != ["from"]
     ):
         raise fail(
             "E0614",
@@ -134,23 +152,63 @@ def header(section: syntax.Section) -> Header:
             "in this section",
             help='write: load Model from "huggingface" { "their.name" = "our.name" }',
         )
-    nets = tuple((word[0].id, word[0].span) for word in words[:-1])  # type: ignore[index]
-    return Header(nets, str(last.value))
+    subjects = tuple(
+        Subject(name[0].id, name[1].id if len(name) > 1 else None, name[0].span.to(name[-1].span))
+        for name in names[:-1]
+    )
+    return Header(subjects, str(last.value), section)
 
 
-def map_names(module: Module, net: Net) -> dict[str, syntax.Section]:
-    """The maps of a file that are for a network, by name. Raises DiagnosticError."""
-    found = {}
+def headers(module: Module) -> tuple[list[Header], list[Diagnostic]]:
+    """The maps of a file, and what is wrong with their first lines."""
+    found: list[Header] = []
+    diagnostics: list[Diagnostic] = []
+    seen: dict[tuple[str, str], Span] = {}
     for section in module.sections("load"):
         try:
             head = header(section)
         except Failed as failed:
-            raise DiagnosticError([failed.diagnostic] if failed.diagnostic else []) from None
-        for name, _ in head.nets:
-            target = module.loaded.find(name)
-            if target is not None and target[1] is net.block.declaration:
-                found[head.name] = section
-    return found
+            diagnostics += [failed.diagnostic] if failed.diagnostic else []
+            continue
+        found.append(head)
+        for subject in head.subjects:
+            key = (subject.label, head.name)
+            if key in seen:
+                text = f"`{subject.label}` has two maps called `{head.name}`"
+                note = Note("and here", seen[key])
+                help = "join them, or give one another name"
+                diagnostics.append(Diagnostic("E0102", text, subject.span, "again", (note,), help))
+            seen[key] = subject.span
+    return found, diagnostics
+
+
+def map_names(module: Module, net: Net) -> dict[str, syntax.Section]:
+    """The maps of a file that are for a network, by name: that of its preset, or of all presets."""
+    found, diagnostics = headers(module)
+    if diagnostics:
+        raise DiagnosticError(diagnostics)
+    known: dict[str, syntax.Section] = {}
+    own = set[str]()
+    for head in found:
+        for subject in head.subjects:
+            if not stands_for(module, subject, net):
+                continue
+            if subject.preset is not None and subject.preset == net.block.preset:
+                own.add(head.name)
+                known[head.name] = head.section
+            elif subject.preset is None and head.name not in own:
+                known[head.name] = head.section
+    return known
+
+
+def stands_for(module: Module, subject: Subject, net: Net) -> bool:
+    """Whether a name in a file is that network's; the network may have been read for itself."""
+    target = module.loaded.find(subject.name)
+    if target is None:
+        return False
+    declared = net.block.declaration
+    same_file = target[0].path is not None and target[0].path == net.block.module.path
+    return target[1] is declared or (same_file and target[1].name.id == declared.name.id)
 
 
 def find_map(net: Net, name: str | None = None, module: Module | None = None) -> NameMap:
@@ -161,14 +219,16 @@ def find_map(net: Net, name: str | None = None, module: Module | None = None) ->
     file = module.loaded.name
     if not known:
         help = f'write in {file}: load {label} from "huggingface" {{ "their.name" = "our.name" }}'
-        raise stop("E0816", f"{file} has no map of names for `{label}`", help)
+        raise stop("E0816", f"{file} has no map of names for `{net.label}`", help)
     if name is None and len(known) > 1:
-        raise stop("E0816", f"{file} has {len(known)} maps for `{label}`", f"give --map {' or '.join(known)}")
+        raise stop(
+            "E0816", f"{file} has {len(known)} maps for `{net.label}`", f"give --map {' or '.join(known)}"
+        )
     if name is None:
         (name,) = known
     if name not in known:
         help = suggest(name, known) or f"there are {', '.join(known)}"
-        raise stop("E0816", f"{file} has no map `{name}` for `{label}`", help)
+        raise stop("E0816", f"{file} has no map `{name}` for `{net.label}`", help)
     reader = Reader(net, module, read_rules(known[name]))
     made = reader.read()
     errors = [d for d in (*reader.rules.diagnostics, *reader.diagnostics) if d.severity == "error"]
@@ -179,25 +239,71 @@ def find_map(net: Net, name: str | None = None, module: Module | None = None) ->
 
 def check_maps(module: Module) -> tuple[Diagnostic, ...]:
     """What is wrong with the maps of a file, for `dlc check`."""
+    heads, found = headers(module)
+    for head in heads:
+        rules = read_rules(head.section)
+        found += rules.diagnostics
+        nets: list[Net] = []
+        for subject in head.subjects:
+            known = nets_called(module, subject.name)
+            meant = [net for net in known if subject.preset in (None, net.block.preset)]
+            if not meant:
+                found.append(unknown_subject(module, subject, known))
+            nets += [net for net in meant if map_names_quietly(module, net).get(head.name) is head.section]
+        found += check_rules(rules, [(net, module) for net in nets])
+    for item in module.items(syntax.Train):
+        assert isinstance(item, syntax.Train)
+        found += check_training(module, item)
+    return tuple(found)
+
+
+def check_training(module: Module, train: syntax.Train) -> list[Diagnostic]:
+    """What is wrong with the `load` sections of a `train` section: they are about its models."""
+    loads = [item for item in train.items if isinstance(item, syntax.Section) and item.name.id == "load"]
+    models: dict[str, syntax.Expr] = {}
+    for item in train.items if loads else ():
+        if isinstance(item, syntax.Setting) and item.kind is not None and item.kind.id in MODELS:
+            models[item.name.id if isinstance(item.name, syntax.Ident) else ""] = item.value
     found: list[Diagnostic] = []
-    for section in module.sections("load"):
+    for section in loads:
+        rules = read_rules(section, TRAINING)
         try:
-            head = header(section)
+            nets = [model_of(module, subject, models) for subject in header(section).subjects]
         except Failed as failed:
             found += [failed.diagnostic] if failed.diagnostic else []
             continue
-        rules = read_rules(section)
         found += rules.diagnostics
-        nets = []
-        for name, span in head.nets:
-            nets += _nets(module, name) or []
-            if not _nets(module, name):
-                hint = suggest(name, module.nets) or f"the nets are {', '.join(module.nets) or 'none'}"
-                found.append(
-                    Diagnostic("E0101", f"unknown name `{name}`", span, "not found in this file", (), hint)
-                )
-        found += check_rules(rules, [(net, module) for net in nets])
-    return tuple(found)
+        if rules.rules:
+            found += check_rules(rules, [(net, module) for net in nets])
+    return found
+
+
+def model_of(module: Module, subject: Subject, models: Mapping[str, syntax.Expr]) -> Net:
+    """The network that a name stands for in a `train` section. Raises Failed."""
+    if subject.label not in models:
+        hint = suggest(subject.label, models) or f"the models are {', '.join(models) or 'none'}"
+        raise fail(
+            "E0101", f"unknown model `{subject.label}`", subject.span, "not found in this section", help=hint
+        )
+    return Net(module, resolve_net(Session(module.loader), module.loaded, models[subject.label]))
+
+
+def map_names_quietly(module: Module, net: Net) -> dict[str, syntax.Section]:
+    try:
+        return map_names(module, net)
+    except DiagnosticError:
+        return {}
+
+
+def unknown_subject(module: Module, subject: Subject, known: list[Net]) -> Diagnostic:
+    if known:
+        presets = [net.block.preset for net in known if net.block.preset]
+        hint = suggest(subject.preset or "", presets) or f"its presets are {', '.join(presets) or 'none'}"
+        text = f"`{subject.name}` has no preset `{subject.preset}`"
+        return Diagnostic("E0225", text, subject.span, "not found", (), hint)
+    hint = suggest(subject.name, module.nets) or f"the nets are {', '.join(module.nets) or 'none'}"
+    text = f"unknown name `{subject.name}`"
+    return Diagnostic("E0101", text, subject.span, "not found in this file", (), hint)
 
 
 def check_rules(rules: Rules, nets: list[tuple[Net, Module]]) -> list[Diagnostic]:
@@ -224,7 +330,7 @@ def check_rules(rules: Rules, nets: list[tuple[Net, Module]]) -> list[Diagnostic
     return list(reversed(unique.values()))
 
 
-def _nets(module: Module, name: str) -> list[Net]:
+def nets_called(module: Module, name: str) -> list[Net]:
     """A network with its presets, declared in the file or imported."""
     if name in module.nets:
         return [net for label, net in module.nets.items() if label.partition(".")[0] == name]
@@ -265,8 +371,11 @@ class Rules:
             yield pattern.text, pattern.span, pattern
 
 
-def read_rules(section: syntax.Section) -> Rules:
-    """A section's rules and lists; what is wrong with one is reported, and the rest is read."""
+def read_rules(section: syntax.Section, more: tuple[str, ...] = ()) -> Rules:
+    """A section's rules and lists; what is wrong with one is reported, and the rest is read.
+
+    `more`: settings that are allowed and mean nothing here.
+    """
     rules: list[Rule] = []
     templates: dict[int, Template] = {}
     lists: dict[str, tuple[Pattern, ...]] = {}
@@ -301,6 +410,8 @@ def read_rules(section: syntax.Section) -> Rules:
             rule(kind, item)
         elif item.name.id in LISTS and item.kind is None and kind == "one":
             lists[item.name.id] = lists.get(item.name.id, ()) + texts(item.value)
+        elif item.name.id in more:
+            return
         else:
             raise unknown(item.name.id, item.name.span)
 
