@@ -137,7 +137,7 @@ def chosen_map(net: Net, name: str | None) -> NameMap:
 def widened(map: NameMap, ignore: tuple[str, ...], missing: tuple[str, ...]) -> NameMap:
     """With the patterns of the command line."""
     more = tuple(Pattern.of(text) for text in ignore), tuple(Pattern.of(text) for text in missing)
-    return replace(map, ignore=map.ignore + more[0], missing=map.missing + more[1])
+    return replace(map, dropped=map.dropped + more[0], missing=map.missing + more[1])
 
 
 def with_fitting_preset(error: DiagnosticError, net: Net, map: NameMap, checkpoint: Path) -> DiagnosticError:
@@ -149,7 +149,7 @@ def with_fitting_preset(error: DiagnosticError, net: Net, map: NameMap, checkpoi
         if other.block.declaration is not net.block.declaration or other.label == net.label:
             continue
         try:
-            made = replace(find_map(other, map.name), ignore=map.ignore, missing=map.missing)
+            made = replace(find_map(other, map.name), dropped=map.dropped, missing=map.missing)
             match_checkpoint(made, open_checkpoint(checkpoint))
         except DiagnosticError:
             continue

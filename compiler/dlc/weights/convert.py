@@ -131,7 +131,7 @@ class Import:
 def match_checkpoint(map: NameMap, checkpoint: Checkpoint) -> Import:
     """Finds every tensor on both sides, or raises DiagnosticError with all that do not fit."""
     findings = Findings()
-    here = {name for name in checkpoint.tensors if not map.is_ignored(name)}
+    here = {name for name in checkpoint.tensors if not map.is_dropped(name)}
     found = dict[Entry, str]()
     used = set[str]()
     absent: list[Entry] = []
@@ -147,13 +147,14 @@ def match_checkpoint(map: NameMap, checkpoint: Checkpoint) -> Import:
             found[entry] = names[0]
         elif entry.kind != "tied":
             absent.append(entry)
-    unknown = [name for name in checkpoint.tensors if name in here and name not in used]
+    left = [name for name in checkpoint.tensors if name not in used]
+    unknown = [name for name in left if name in here and not map.is_ignored(name)]
     report_absent(map, checkpoint, absent, unknown, findings)
     report_unknown(map, checkpoint, absent, unknown, findings)
     for entry, name in found.items():
         check_tensor(map, checkpoint.tensors[name], entry, findings)
     findings.stop()
-    ignored = tuple(name for name in checkpoint.tensors if name not in here)
+    ignored = tuple(left)
     given = {path for entry in found for path in entry.paths if entry.kind != "tied"}
     initial = tuple(path for path in map.weights if path not in given)
     made = Import(map, checkpoint, found, ignored, initial)
@@ -340,7 +341,7 @@ def export_weights(
     """
     ours = open_checkpoint(weights)
     check_ours(map, ours)
-    entries = {entry.names[0]: entry for entry in map.written if not map.is_ignored(entry.names[0])}
+    entries = {entry.names[0]: entry for entry in map.written if not map.is_dropped(entry.names[0])}
     zeros = {entry.names[0] for group in map.sums for entry in group[1:]}
     own, planned = dict[str, str](), []
     findings = Findings()

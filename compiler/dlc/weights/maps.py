@@ -94,10 +94,17 @@ class NameMap:
     tied: tuple[Entry, ...]
     sums: tuple[tuple[Entry, ...], ...]
     ignore: tuple[Pattern, ...]
+    """Theirs that no rule needs to name."""
     missing: tuple[Pattern, ...]
+    """Ours that they may lack."""
+    dropped: tuple[Pattern, ...] = ()
+    """Theirs that are left out even where a rule names them."""
 
     def is_ignored(self, name: str) -> bool:
         return any(pattern.regex.fullmatch(name) for pattern in self.ignore)
+
+    def is_dropped(self, name: str) -> bool:
+        return any(pattern.regex.fullmatch(name) for pattern in self.dropped)
 
     def may_be_missing(self, path: str) -> bool:
         return any(pattern.regex.fullmatch(path) for pattern in self.missing)
