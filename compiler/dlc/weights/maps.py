@@ -12,8 +12,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-import numpy as np
-
 from dlc import ir, statics
 from dlc.api import Module, Net
 from dlc.elaborate.expressions import static
@@ -874,6 +872,8 @@ def in_parts(made: NameMap) -> dict[str, list[Entry]]:
 
 def given_once(made: NameMap, path: str, parts: Iterable[Entry]) -> bool:
     """Whether entries give every element of a tensor exactly once."""
+    import numpy as np
+
     counts = {path: np.zeros(made.weights[path].shape, np.uint8)}
     one = np.ones((), np.uint8)
     for entry in parts:
