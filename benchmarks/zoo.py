@@ -250,7 +250,7 @@ def drawn(spec: str, module: Module) -> Net:
 
 
 def known_sizes(module: Module, net: Net) -> dict[str, int]:
-    """The sizes in `expect shape(Net.preset(), image=[2, 3, 224, 224]) == ...`, without that of the batch."""
+    """The sizes of images in `expect shape(Net.preset(), image=[2, 3, 224, 224]) == ...`."""
     call = re.compile(rf"shape\({re.escape(net.label)}\(\),(.*)\)")
     definition = net.program.definitions[net.program.methods[0].eval]
     found: dict[str, int] = {}
@@ -260,7 +260,7 @@ def known_sizes(module: Module, net: Net) -> dict[str, int]:
         match = call.fullmatch(source(value.left)) if isinstance(value, syntax.Binary) else None
         for name, numbers in re.findall(r"(\w+)=\[([\d,]+)\]", match[1]) if match else ():
             for given in definition.inputs:
-                if given.name == name and given.tensor is not None:
+                if given.name == name and given.tensor is not None and given.tensor.type.rank == 4:
                     axes = zip(given.tensor.type.sizes, map(int, numbers.split(",")), strict=True)
                     found |= {str(size): n for size, n in list(axes)[1:] if is_variable(size)}
     first = [item.tensor.type.sizes[0] for item in definition.inputs if item.tensor and item.tensor.type.rank]

@@ -44,6 +44,14 @@ def divisors(program: ir.Program) -> dict[str, int]:
     return found
 
 
+def batch_size(definition: ir.Definition) -> str | None:
+    """The size variable that every input starts with: operations are counted for one of it."""
+    types = [item.tensor.type for item in definition.inputs if item.tensor]
+    firsts = {str(type_.sizes[0]) if type_.rank else "" for type_ in types}
+    first = firsts.pop() if len(firsts) == 1 else ""
+    return first if first.isidentifier() else None
+
+
 @dataclass
 class SizeText:
     """Writes the sizes of one program."""

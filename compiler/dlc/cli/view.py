@@ -11,6 +11,7 @@ from dlc import dims
 from dlc.cli.console import align, plural, say, say_json, style, tell
 from dlc.cli.verb import json_option, set_option, verb
 from dlc.selecting import select
+from dlc.size_text import batch_size
 from dlc.sizes import parse_sizes
 from dlc.trouble import stop
 from dlc.view import Builder, Entry, as_json, flat, input_text, structure
@@ -68,7 +69,9 @@ def command(
     if as_json:
         say_json(_json(net.label, chosen, inputs, root))
         return 0
-    batch = batch_size(root, inputs)
+    batch = batch_size(program.definitions[program.method(chosen).eval])
+    if not isinstance(root.flops, dims.Dim) or batch not in dims.variables(root.flops):
+        batch = None
     table = Table(builder, batch, depth)
     width = shutil.get_terminal_size((WIDTH, 0)).columns
     for number, line in enumerate(align(fitted(table.rows(root, net.label), width), right=[2, 3])):
@@ -96,15 +99,6 @@ def _write(path: Path, text: str) -> None:
         raise stop(
             "E0804", f"cannot write {path}: {error.strerror}", "choose another file with -o"
         ) from error
-
-
-def batch_size(root: Entry, inputs: list[tuple[str, str]]) -> str | None:
-    """The size variable that every input starts with: FLOPs are given for one of it."""
-    firsts = {text.partition("[")[2].partition(",")[0].rstrip("]") for _, text in inputs}
-    first = firsts.pop() if len(firsts) == 1 else ""
-    if not isinstance(root.flops, dims.Dim):
-        return None
-    return first if first in dims.variables(root.flops) else None
 
 
 class Table:

@@ -15,7 +15,7 @@ from dlc.drawing import fonts, labels, svg
 from dlc.drawing.graph import Box, Graph, read, walk
 from dlc.drawing.picture import Composer, Drawing, Line, Rectangle, Shape, Words
 from dlc.flops import Counter
-from dlc.size_text import SizeText, short
+from dlc.size_text import SizeText, batch_size, short
 from dlc.text import print_expression
 
 MOST_BOXES = 40
@@ -177,11 +177,14 @@ class Painter:
     def title(self) -> tuple[str, str]:
         label = self.program.name + (f".{self.program.preset}" if self.program.preset else "")
         name = label if self.method == "forward" else f"{label}: {self.method}"
-        count = self.parameters("")
-        parts = [f"{count:,} parameters" if count < 10**6 else f"{short(count)} parameters"]
-        flops = self.text.count(self.counter.definition(self.main.id))
+        weights = self.parameters("")
+        parts = [f"{weights:,} parameters" if weights < 10**6 else f"{short(weights)} parameters"]
+        count = self.text.fixed(self.counter.definition(self.main.id))
+        batch = batch_size(self.main)
+        one = isinstance(count, dims.Dim) and batch in dims.variables(count)
+        flops = self.text.count(dims.substitute(count, {batch: 1}) if batch and one else count)
         if flops != "-" and not flops.startswith("by "):
-            parts.append(f"{flops} FLOPs")
+            parts.append(f"{flops} FLOPs" + (f" for {batch} = 1" if one else ""))
         return name, " · ".join(parts)
 
     # ------------------------------------------------------------ composition
