@@ -129,12 +129,13 @@ def unit_arguments(
     terms: Terms,
     static_only: bool = False,
 ) -> dict[str, Expr]:
-    """The arguments of a unit by name, in the caller's terms."""
+    """The arguments of a unit by name, in the caller's terms; sizes last, which may be said by the others."""
+    sources = list(sources)
     made: dict[str, Expr] = {}
-    for source in sources:
+    for source in sorted(sources, key=lambda source: source.kind == "size"):
         values = [_argument(registry, node, source) for node in nodes]
         made[source.name] = terms.express(values, strands, source.name, static_only)
-    return made
+    return {source.name: made[source.name] for source in sources}
 
 
 def _argument(registry: Registry, node: Call | Layer, source: Source) -> Expr:

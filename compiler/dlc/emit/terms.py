@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from dlc.dims import Dim, to_tree
 from dlc.emit.arguments import UnitTerms
@@ -52,9 +53,12 @@ class Frame:
     @property
     def position(self) -> str | None:
         """The loop variable that counts the rounds from 0, if there is one."""
-        counts = isinstance(self.iterable, Operation) and self.iterable.op == "range"
-        plain = counts and isinstance(self.iterable, Operation) and len(self.iterable.args) == 1
-        return self.targets[0] if plain else None
+        match self.iterable:
+            case Operation(op="range", args=(_,)) | Operation(op="enumerate", args=(_,)):
+                return self.targets[0]
+            case Const(value=tuple(rounds)) if rounds and same(rounds, tuple(range(len(rounds)))):
+                return self.targets[0]
+        return None
 
     def names(self) -> set[str]:
         return {*self.targets, *(column.name for column in self.columns)}
@@ -90,6 +94,8 @@ class Terms:
     used: set[str] = field(default_factory=set)
     used_sizes: set[str] = field(default_factory=set)
     context: str = ""
+    stale: set[Strand] = field(default_factory=set)
+    """Where the text has named something of an earlier round, of which only the value is left."""
 
     # ------------------------------------------------------------ entry points
 
@@ -108,6 +114,7 @@ class Terms:
     def plain(self, exprs: Sequence[Expr], strands: Sequence[Strand], hint: str = "value") -> Expr:
         """Like `express`, without marking what it uses."""
         local = pruned([self.localise(e, s) for e, s in zip(exprs, strands, strict=True)])
+        self.stale = {s for e, s in zip(exprs, strands, strict=True) if names_the_past(e, s)}
         return self._symbolic(self._any(local, strands, hint), strands)
 
     def describe(self, exprs: Sequence[Expr], strands: Sequence[Strand]) -> Expr:
@@ -185,12 +192,6 @@ class Terms:
                 self.used.add(expr.name)
                 self.unit.need(expr.name)
 
-    def mark_construction(self, expr: Expr) -> None:
-        """An expression that only the constructor shows, such as the rounds of a loop over layers."""
-        used = set(self.used)
-        self.mark(expr, True)
-        self.used = used
-
     # ------------------------------------------------------------ differing values
 
     def _any(self, local: list[Expr], strands: Sequence[Strand], hint: str) -> Expr:
@@ -216,7 +217,7 @@ class Terms:
             columns = zip(*(e.args for e in local if isinstance(e, Operation)), strict=True)
             args = [self._any(list(column), strands, hint) for column in columns]
             return Operation(op=first.op, args=tuple(args), value=first.value)
-        return self._vary([expr.value for expr in local], strands, hint)
+        return self._vary(local, strands, hint)
 
     def _by_value(self, local: list[Expr], strands: Sequence[Strand]) -> Expr | None:
         """The expression of some strands that also gives the values of all others: `ratio * channels`
@@ -264,7 +265,8 @@ class Terms:
                 return Operation(op="if", args=args, value=local[0].value)
         return None
 
-    def _vary(self, values: list[Value], strands: Sequence[Strand], hint: str) -> Expr:
+    def _vary(self, local: list[Expr], strands: Sequence[Strand], hint: str) -> Expr:
+        values = [expr.value for expr in local]
         if any(has_dim(value) for value in values):
             raise CannotMerge(f"`{hint}` is a size that differs between elaborations")
         for level in range(len(self.frames) + 1):
@@ -281,7 +283,7 @@ class Terms:
             by_definition = {key[0]: value for key, value in table.items()}
             name = self.unit.extra(hint, by_definition, self.context)
             return Ref(name=name, value=values[0], scope=self.unit.scope)
-        return self._column(level, table, strands, hint, values[0])
+        return self._column(level, table, strands, hint, local)
 
     def _column(
         self,
@@ -289,9 +291,9 @@ class Terms:
         table: dict[tuple[str, tuple[tuple[int, int], ...]], Value],
         strands: Sequence[Strand],
         hint: str,
-        value: Value,
+        local: list[Expr],
     ) -> Expr:
-        frame = self.frames[level - 1]
+        frame, value = self.frames[level - 1], local[0].value
         parents: dict[tuple[str, tuple[tuple[int, int], ...]], Strand] = {}
         for strand in strands:
             parents.setdefault((strand.definition.id, strand.chain[: level - 1]), ancestor(strand, level - 1))
@@ -301,19 +303,19 @@ class Terms:
             row = (table.get((definition, (*chain, (frame.number, i)))) for i in range(count))
             rows.append(tuple(row))
         for known, name in frame.tables:
-            if known == tuple(rows):
+            if all(map(covers, known, rows)):
                 return Ref(name=name, value=value, scope="local")
+        counted = self._counted(level, rows, list(parents.values()), hint, local)
+        if counted is not None:
+            return counted
+        first = self._first_round(level, rows, list(parents.values()), strands, hint, local)
+        if first is not None:
+            return first
         source: Expr | None = None
         if any(not same(row, rows[0]) for row in rows[1:]):
-            frames, self.frames = self.frames, self.frames[: level - 1]
-            exprs: list[Expr] = [Const(value=row) for row in rows]
-            source = self._any(exprs, list(parents.values()), f"{hint}_table")
-            self.frames = frames
+            source = self._outside(level, list(rows), list(parents.values()), f"{hint}_table")
             if frame.position is not None:
-                if frame.position == "_":
-                    frame.targets = (unused(["index", "number"], {*self.taken, *self._locals()}),)
-                place = Ref(name=frame.position, value=0, scope="local")
-                return Operation(op="index", args=(source, place), value=value)
+                return Operation(op="index", args=(source, self._place(frame)), value=value)
         inner = [f"in_{hint}"] if hint in SIZE_WORDS else []
         name = unused([hint, *inner, f"{hint}_value"], {*self.taken, *self._locals()})
         values = tuple(Const(value=item) for item in rows[0])
@@ -321,6 +323,108 @@ class Terms:
         frame.columns.append(column)
         frame.tables.append((tuple(rows), name))
         return Ref(name=name, value=value, scope="local")
+
+    def _counted(
+        self,
+        level: int,
+        rows: list[tuple[Value, ...]],
+        parents: list[Strand],
+        hint: str,
+        local: list[Expr],
+    ) -> Expr | None:
+        """`start + i` where the values count the rounds, `start + growth * i` where they grow by a value that
+        has a name."""
+        frame = self.frames[level - 1]
+        steps = [
+            b - a if type(a) is type(b) is int else None
+            for row in dict.fromkeys(rows)
+            for a, b in pairwise(row)
+            if a is not None and b is not None
+        ]
+        if frame.position is None or None in steps or len(set(steps)) != 1 or not all(map(any_value, rows)):
+            return None
+        step = steps[0]
+        growth = self._named(step, local)
+        if growth is None and (step != 1 or len(steps) < 2):
+            return None
+        starts = [next(v - step * k for k, v in enumerate(row) if v is not None) for row in rows]
+        if any(
+            v not in (None, start + step * k)
+            for row, start in zip(rows, starts, strict=True)
+            for k, v in enumerate(row)
+        ):
+            return None
+        place, value = self._place(frame), local[0].value
+        grown = place if growth is None else Operation(op="*", args=(growth, place), value=value)
+        if len(set(starts)) > 1:
+            start = self._outside(level, list(starts), parents, "start" if growth is None else hint)
+        elif starts[0] <= 0:
+            start = Const(value=-starts[0])
+            return simplified("-", (grown, start), value)
+        else:
+            start = Const(value=starts[0])
+        return Operation(op="+", args=(start, grown), value=value)
+
+    def _first_round(
+        self,
+        level: int,
+        rows: list[tuple[Value, ...]],
+        parents: list[Strand],
+        strands: Sequence[Strand],
+        hint: str,
+        local: list[Expr],
+    ) -> Expr | None:
+        """`start if i == 0 else rest` where only the first round of each loop differs."""
+        frame = self.frames[level - 1]
+        alike = all(same(value, row[1]) for row in rows for value in row[2:])
+        if frame.position is None or not alike or all(len(row) < 2 for row in rows):
+            return None
+        if any(value is None for row in rows for value in row):
+            return None
+        value = local[0].value
+        sides: tuple[list[Expr], list[Expr]] = ([], [])
+        for expr, strand in zip(local, strands, strict=True):
+            later = strand.chain[level - 1][1] > 0
+            sides[later].append(expr)
+            if later and strand in self.stale and max(map(len, rows)) == 2:
+                return None
+        start, rest = agreed(sides[0]), agreed(sides[1])
+        if start is None:
+            start = self._outside(level, [row[0] for row in rows], parents, hint)
+        if rest is None:
+            rest = self._outside(level, [row[1] if len(row) > 1 else None for row in rows], parents, hint)
+        condition = Operation(op="==", args=(self._place(frame), Const(value=0)), value=False)
+        return Operation(op="if", args=(condition, start, rest), value=value)
+
+    def _named(self, value: Value, local: list[Expr]) -> Ref | None:
+        """The parameter with a value that these expressions mention, if it is one."""
+        found = {key for expr in local for key, known in named_values(expr).items() if same(known, value)}
+        found = {(name, scope) for name, scope in found if scope == self.unit.scope}
+        if len(found) != 1 or any(
+            not same(known, value)
+            for key in found
+            for expr in local
+            for other, known in named_values(expr).items()
+            if other == key
+        ):
+            return None
+        ((name, scope),) = found
+        return Ref(name=name, value=value, scope=scope)
+
+    def _outside(self, level: int, values: list[Value], parents: list[Strand], hint: str) -> Expr:
+        """Values of a loop as an expression of what is around it."""
+        frames, self.frames = self.frames, self.frames[: level - 1]
+        found = self._any([Const(value=value) for value in values], parents, hint)
+        self.frames = frames
+        return found
+
+    def _place(self, frame: Frame) -> Ref:
+        """The number of the round."""
+        if frame.position == "_":
+            name = unused(["index", "number"], {*self.taken, *self._locals()})
+            frame.targets = (name, *frame.targets[1:])
+        assert frame.position is not None
+        return Ref(name=frame.position, value=0, scope="local")
 
     def close(self, frame: Frame) -> None:
         """Mark what the tables of a loop use, once it is known how the loop uses them."""
@@ -385,6 +489,25 @@ class Terms:
 
 
 # ---------------------------------------------------------------- helpers
+
+
+def names_the_past(expr: Expr, strand: Strand) -> bool:
+    """Whether an expression names something of a round that is over."""
+    match expr:
+        case Operation(args=args):
+            return any(names_the_past(argument, strand) for argument in args)
+        case Ref(scope=scope):
+            return scope not in ("", "training", "given") and scope not in strand.scopes
+    return False
+
+
+def covers(known: tuple[Value, ...], row: tuple[Value, ...]) -> bool:
+    """Whether a row has the values that are wanted: None is any."""
+    return len(known) == len(row) and all(b is None or same(a, b) for a, b in zip(known, row, strict=True))
+
+
+def any_value(row: tuple[Value, ...]) -> bool:
+    return any(value is not None for value in row)
 
 
 def ancestor(strand: Strand, level: int) -> Strand:

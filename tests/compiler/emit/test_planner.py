@@ -117,9 +117,9 @@ net Net(stages: list[(int, int)] = [(4, 1), (8, 2)])(x: float[B, 3, H, W]) {
 }
 """)
     assert "for width, convs, conv_list in config.stages | self.conv: static convs, width" in made
-    assert "make conv: for width, convs, in_channels_table in config.stages | [(3,), (4, 8)]:" in made
+    assert "make conv: for width, convs, in_channels in config.stages | [3, 4]:" in made
     assert "make conv: for index in range(convs):" in made
-    assert "C=index(in_channels_table, index)" in made
+    assert "C=(in_channels if (index == 0) else width)" in made
 
 
 def test_a_loop_variable_that_is_over_becomes_its_value() -> None:
@@ -368,22 +368,38 @@ net Net(heads: int = 2, k: int = 3)(x: float[B, 4]) -> float[B, heads * (2 * hea
     assert "//" not in made
 
 
-def test_a_number_that_an_inner_loop_turns_into_a_tensor() -> None:
+def test_values_that_grow_with_the_rounds_are_expressions() -> None:
     made = plan("""
-net Net(layers: int = 3)(x: float[B, 6]) -> float[] {
-  balance = 0.0
-  for i in range(layers) {
-    total = 2.0 * i
-    for j in range(2) {
-      x = x -> fc: Linear(6) -> relu
-      total = total + mean(x)
-      balance = balance + total
+block Wider(growth: int)(x: float[N, C, H, W]) {
+  return concat([x, x -> conv: Conv2d(growth, 3, padding=1)], axis=1)
+}
+net Net(growth: int = 5, layers: int = 3, drop: float = 0.2, widths: list[int] = [4, 6, 9])
+    (x: float[B, 3, H, W]) {
+  for _ in range(layers) { x = x -> wide: Wider(growth) }
+  y = global_avg_pool(x)
+  done = 0
+  for w in widths {
+    for _ in range(2) {
+      y = y -> dropout(drop * done / 6) -> fc: Linear(w)
+      done = done + 1
     }
-    x = x * total
   }
-  return balance / layers
+  return y
 }
 """)
-    body = lines(made, "def forward")
-    assert body.index("balance = 0.0") < body.index("total = (2.0 * i)")
-    assert body.index("total = (2.0 * i)") < body.index("balance = (balance + total)")
+    assert "self.wide = Wider(channels=(3 + (config.growth * index)), growth=config.growth)" in made
+    assert "p=((config.drop * (start + index)) / 6)" in made
+    assert "D=(in_dim if (index == 0) else w)" in made
+
+
+def test_values_of_the_round_before_are_expressions() -> None:
+    made = plan("""
+net Net(widths: list[int] = [4, 6, 9, 5])(x: float[B, 3]) {
+  for i, w in enumerate(widths) {
+    if i > 0 { x = x -> more: Linear(w) }
+    x = x -> fc: Linear(widths[i])
+  }
+  return x
+}
+""")
+    assert "D=index(config.widths, (i - 1))" in made

@@ -169,8 +169,14 @@ def init(key: Array, config: Config = Config()) -> Tagger:
     return Tagger(
         embed=init_embedding(keys[0], vocab=config.vocab, dim=config.dim),
         rnn=tuple(
-            init_bi_lstm(key, dim=in_dim, hidden=config.hidden)
-            for key, in_dim in zip(jax.random.split(keys[1], config.layers), (6, 14))
+            init_bi_lstm(
+                key,
+                dim=config.dim if index == 0 else 2 * config.hidden,
+                hidden=config.hidden,
+            )
+            for key, index in zip(
+                jax.random.split(keys[1], config.layers), range(config.layers)
+            )
         ),
         head=init_linear(keys[2], dim=2 * config.hidden, out=config.tags),
     )

@@ -121,8 +121,12 @@ class Tagger(keras.Model):
             name="embed",
         )
         self.rnn = [
-            BiLSTM(in_dim, config.hidden, name=f"rnn_{i}")
-            for i, in_dim in zip(range(config.layers), (6, 14))
+            BiLSTM(
+                config.dim if index == 0 else 2 * config.hidden,
+                config.hidden,
+                name=f"rnn_{index}",
+            )
+            for index in range(config.layers)
         ]
         self.head = layers.Dense(
             config.tags, kernel_initializer=fan_in_uniform(), name="head"

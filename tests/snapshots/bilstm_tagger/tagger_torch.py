@@ -92,7 +92,10 @@ class Tagger(nn.Module):
         super().__init__()
         self.config = config
         self.embed = nn.Embedding(config.vocab, config.dim)
-        self.rnn = nn.ModuleList(BiLSTM(in_dim, config.hidden) for in_dim in (6, 14))
+        self.rnn = nn.ModuleList(
+            BiLSTM(config.dim if index == 0 else 2 * config.hidden, config.hidden)
+            for index in range(config.layers)
+        )
         self.head = nn.Linear(2 * config.hidden, config.tags)
         nn.init.zeros_(self.head.bias)
 

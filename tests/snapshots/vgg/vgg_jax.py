@@ -127,13 +127,11 @@ def init(key: Array, config: Config = Config()) -> VGG:
     return VGG(
         stage=tuple(
             tuple(
-                init_conv3x3(key, channels=channels_table[index], out=width)
+                init_conv3x3(key, channels=channels if index == 0 else width, out=width)
                 for key, index in zip(jax.random.split(key, convs), range(convs))
             )
-            for key, (width, convs), channels_table in zip(
-                jax.random.split(keys[0], len(config.stages)),
-                config.stages,
-                ((3,), (5, 8)),
+            for key, (width, convs), channels in zip(
+                jax.random.split(keys[0], len(config.stages)), config.stages, (3, 5)
             )
         ),
         fc1=init_linear(keys[1], dim=32, out=config.hidden),

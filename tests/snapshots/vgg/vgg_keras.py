@@ -68,11 +68,11 @@ class VGG(keras.Model):
         self.config = config
         self.seed_generator = keras.random.SeedGenerator()
         self.stage = []
-        for (width, convs), channels_table in zip(config.stages, ((3,), (5, 8))):
+        for (width, convs), channels in zip(config.stages, (3, 5)):
             self.stage.append(
                 [
                     Conv3x3(
-                        channels_table[index],
+                        channels if index == 0 else width,
                         width,
                         name=f"stage_{len(self.stage)}_{index}",
                     )

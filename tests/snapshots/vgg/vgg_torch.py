@@ -46,11 +46,10 @@ class VGG(nn.Module):
         self.config = config
         self.stage = nn.ModuleList(
             nn.ModuleList(
-                Conv3x3(channels_table[index], width) for index in range(convs)
+                Conv3x3(channels if index == 0 else width, width)
+                for index in range(convs)
             )
-            for (width, convs), channels_table in zip(
-                config.stages, ((3,), (5, 8)), strict=True
-            )
+            for (width, convs), channels in zip(config.stages, (3, 5), strict=True)
         )
         self.fc1 = nn.Linear(32, config.hidden)
         self.fc2 = nn.Linear(config.hidden, config.hidden)
