@@ -111,7 +111,10 @@ def _close(
     columns = tuple(column for column in frame.columns if column.name in used)
     first = loop.first
     walked = bool(opened.layers or opened.tensors)
-    writer.terms.mark(iterable, walked and not frame.used & set(frame.targets))
+    if walked and not used & set(frame.targets):
+        writer.terms.mark_construction(iterable)
+    else:
+        writer.terms.mark(iterable, walked and not frame.used & set(frame.targets))
     writer.statements.append(
         LoopPlan(
             targets=frame.targets,

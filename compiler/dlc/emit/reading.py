@@ -152,7 +152,10 @@ class Reader:
         return self.type(types, strands) if types else None
 
     def _initialise(self, name: str, operands: Operands) -> None:
-        """A variable that is a plain number in the first round: `balance = 0.0` before the loop."""
+        """A variable that is a plain number in the first round: `balance = 0.0` before the loop.
+
+        In nested loops it is set before the outermost one in whose first rounds alone it is a number.
+        """
         static = [
             (strand, operand)
             for strand, operand in zip(self.block.strands, operands, strict=True)
@@ -160,18 +163,25 @@ class Reader:
         ]
         if not static:
             return
-        if not self.writer.loops:
+        level = max(
+            (n + 1 for strand, _ in static for n, (_, number) in enumerate(strand.chain) if number), default=0
+        )
+        if level >= len(self.writer.loops):
             raise CannotMerge(f"`{name}` is a number in some elaborations only")
-        opened, local = self.writer.loops[0], self.writer.local(name)
-        strands = [ancestor(strand, 0) for strand, _ in static]
+        opened, local = self.writer.loops[level], self.writer.local(name)
+        strands = [ancestor(strand, level) for strand, _ in static]
         exprs = [operand.expr for _, operand in static]
-        frames, self.terms.frames = self.terms.frames, []
+        frames, self.terms.frames = self.terms.frames, self.terms.frames[:level]
         value = self.terms.express(exprs, strands, name)
         self.terms.frames = frames
         first = opened.loop.first
         opened.initials[local] = AssignStatic(target=local, value=value, origin=first.origin, at=first.at)
-        token = static_token(static[0][1].expr.value)
-        opened.initial_events.append(Write(local, [token] * len(opened.loop.nodes)))
+        tokens = {
+            id(ancestor(strand, level + 1)): static_token(operand.expr.value) for strand, operand in static
+        }
+        rounds = opened.loop.body.strands
+        starts = [tokens.get(id(rounds[each[0]])) if each else None for each in opened.loop.children]
+        opened.initial_events.append(Write(local, starts))
 
     # ------------------------------------------------------------ weights
 

@@ -192,6 +192,12 @@ class Terms:
                 self.used.add(expr.name)
                 self.unit.need(expr.name)
 
+    def mark_construction(self, expr: Expr) -> None:
+        """An expression that only the constructor shows, such as the rounds of a loop over layers."""
+        used = set(self.used)
+        self.mark(expr, True)
+        self.used = used
+
     # ------------------------------------------------------------ differing values
 
     def _any(self, local: list[Expr], strands: Sequence[Strand], hint: str) -> Expr:

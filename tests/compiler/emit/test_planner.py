@@ -403,3 +403,24 @@ net Net(widths: list[int] = [4, 6, 9, 5])(x: float[B, 3]) {
 }
 """)
     assert "D=index(config.widths, (i - 1))" in made
+
+
+def test_a_number_that_an_inner_loop_turns_into_a_tensor() -> None:
+    made = plan("""
+net Net(layers: int = 3)(x: float[B, 6]) -> float[] {
+  balance = 0.0
+  for i in range(layers) {
+    total = 2.0 * i
+    for j in range(2) {
+      x = x -> fc: Linear(6) -> relu
+      total = total + mean(x)
+      balance = balance + total
+    }
+    x = x * total
+  }
+  return balance / layers
+}
+""")
+    body = lines(made, "def forward")
+    assert body.index("balance = 0.0") < body.index("total = (2.0 * i)")
+    assert body.index("total = (2.0 * i)") < body.index("balance = (balance + total)")

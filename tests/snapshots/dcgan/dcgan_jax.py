@@ -161,13 +161,7 @@ def init_generator_state(width: int, stages: int) -> GeneratorState:
 
 
 def apply_generator(
-    params: Generator,
-    state: GeneratorState,
-    z: Array,
-    *,
-    noise: int,
-    stages: int,
-    training: bool,
+    params: Generator, state: GeneratorState, z: Array, *, noise: int, training: bool
 ) -> tuple[Array, GeneratorState]:
     batch = z.shape[0]
     x = z.reshape(batch, noise, 1, 1)
@@ -259,12 +253,7 @@ def init_discriminator_state(width: int, stages: int) -> DiscriminatorState:
 
 
 def apply_discriminator(
-    params: Discriminator,
-    state: DiscriminatorState,
-    image: Array,
-    *,
-    stages: int,
-    training: bool,
+    params: Discriminator, state: DiscriminatorState, image: Array, *, training: bool
 ) -> tuple[Array, DiscriminatorState]:
     batch = image.shape[0]
     x = leaky_relu(conv2d(params.stem, image, stride=2, padding=1))
@@ -337,12 +326,7 @@ def apply(
 ) -> tuple[Array, DCGANState]:
     """Return the result [batch, 3, 4 * (2 ** stages), 4 * (2 ** stages)]."""
     z, gen_state = apply_generator(
-        params.gen,
-        state.gen,
-        z,
-        noise=config.noise,
-        stages=config.stages,
-        training=training,
+        params.gen, state.gen, z, noise=config.noise, training=training
     )
     return z, state._replace(gen=gen_state)
 
@@ -358,20 +342,15 @@ def discriminator_loss(
 ) -> tuple[Array, DCGANState]:
     """Return the result []."""
     fake, gen_state = apply_generator(
-        params.gen,
-        state.gen,
-        z,
-        noise=config.noise,
-        stages=config.stages,
-        training=training,
+        params.gen, state.gen, z, noise=config.noise, training=training
     )
     fake = jax.lax.stop_gradient(fake)
     x, disc_state = apply_discriminator(
-        params.disc, state.disc, real, stages=config.stages, training=training
+        params.disc, state.disc, real, training=training
     )
     x = bce_with_logits(x, 1.0)
     fake, disc_state = apply_discriminator(
-        params.disc, disc_state, fake, stages=config.stages, training=training
+        params.disc, disc_state, fake, training=training
     )
     return x + bce_with_logits(fake, 0.0), DCGANState(gen=gen_state, disc=disc_state)
 
@@ -386,15 +365,10 @@ def generator_loss(
 ) -> tuple[Array, DCGANState]:
     """Return the result [] of z [batch, noise]."""
     z, gen_state = apply_generator(
-        params.gen,
-        state.gen,
-        z,
-        noise=config.noise,
-        stages=config.stages,
-        training=training,
+        params.gen, state.gen, z, noise=config.noise, training=training
     )
     disc, disc_state = apply_discriminator(
-        params.disc, state.disc, z, stages=config.stages, training=training
+        params.disc, state.disc, z, training=training
     )
     return bce_with_logits(disc, 1.0), DCGANState(gen=gen_state, disc=disc_state)
 
