@@ -127,7 +127,7 @@ class Builder:
         if box.inside is not None:
             children = self.level(box.inside, definition)
             parameters = sum(child.parameters * child.count for child in children)
-            flops = self.text.fixed(sum(child.flops * child.count for child in children))
+            flops = self.text.fixed(sum(child.flops * child.count for child in children) * box.steps)
             title = "repeated" if not box.title else box.title
             if len(children) == 1 and not box.title:
                 return replace(children[0], sources=sources, then=children[0].then + then, count=box.count)

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from dlc import ir
+from dlc.dims import Dim
 from dlc.drawing import labels
 
-Role: TypeAlias = Literal["input", "output", "layer", "call", "function", "join", "frame"]
+Role: TypeAlias = Literal["input", "output", "layer", "call", "function", "join", "frame", "carry"]
 
 
 @dataclass(eq=False)
@@ -49,6 +50,8 @@ class Box:
     calls: int = 1
     parallel: bool = False
     inside: Graph | None = None
+    steps: int | Dim = 1
+    """Of the frame of a scan: how many times it runs."""
     node: ir.Apply | None = None
     """The operation that a step is, if it is a single one."""
     loops: list[Loop] = field(default_factory=list)
@@ -61,8 +64,8 @@ class Loop:
     title: str = ""
     count: int = 1
     parallel: bool = False
-    last: str = ""
-    """The index of the last round."""
+    steps: int | Dim = 1
+    """How many times the body of a scan runs."""
 
 
 @dataclass
@@ -122,6 +125,10 @@ def needed(boxes: list[Box]) -> list[Box]:
 
     for box in boxes:
         if box.role == "output":
+            visit(box)
+    loops = {id(loop) for box in boxes if id(box) in live for loop in box.loops}
+    for box in boxes:
+        if box.role == "carry" and id(box.loops[0]) in loops:
             visit(box)
     return [box for box in boxes if id(box) in live]
 
@@ -215,7 +222,9 @@ class Reader:
             for tensor in node.outputs:
                 self.flows[tensor.id] = text
             return
-        if len(tensors) == 1 and (labels.is_plain(node) or labels.adds_nothing(node, flows)):
+        if len(tensors) == 1 and (
+            labels.is_plain(node) or reshaped(node, tensors[0]) or labels.adds_nothing(node, flows)
+        ):
             self.flows[node.outputs[0].id] = tensors[0]
             return
         symbol = labels.SYMBOLS.get(node.op)
@@ -239,7 +248,11 @@ class Reader:
                 self.flows[tensor.id] = self.flow(node.arguments[name])
             return
         flows = {name: self.flow(operand) for name, operand in node.arguments.items()}
-        tensors = {name: flow for name, flow in flows.items() if isinstance(flow, tuple)}
+        read = inputs_read(callee) if callee.kind == "fn" else set(flows)
+        tensors = {name: flow for name, flow in flows.items() if isinstance(flow, tuple) and name in read}
+        if callee.name == "expand_to" and len(tensors) == 1:
+            (self.flows[node.outputs[0].id],) = tensors.values()
+            return
         if node.constant or (not tensors and node.layer is None and callee.module == labels.CORE):
             for tensor in node.outputs:
                 self.flows[tensor.id] = f"{callee.name}(…)"
@@ -268,11 +281,22 @@ class Reader:
         for item in node.inputs:
             step = self.flow(item.operand)
             self.flows[item.inside.id] = step if item.operand is not None else item.name
-        for carry in node.carries:
-            self.flows[carry.inside.id] = self.flow(carry.initial)
         start = len(self.boxes)
+        for carry in node.carries:
+            initial = self.flow(carry.initial)
+            held = Box("function", carry.name, "value", outputs=(carry.inside.type,))
+            if isinstance(initial, tuple):
+                held.links.append(Link(*initial, "", variable=self.variable(carry.initial)))
+            self.boxes.append(held)
+            self.flows[carry.inside.id] = (held, 0)
         self.region(node.body)
-        loop = Loop(f"scan, {labels.expression(node.length)} steps")
+        for carry in node.carries:
+            final = self.flow(carry.final)
+            if isinstance(final, tuple):
+                after = Box("carry", f"next {carry.name}", "value", outputs=(carry.inside.type,))
+                after.links.append(Link(*final, ""))
+                self.boxes.append(after)
+        loop = Loop(f"scan, {labels.expression(node.length)} steps", steps=node.length.value)
         for box in self.boxes[start:]:
             box.loops.insert(0, loop)
         for carry in node.carries:
@@ -391,6 +415,46 @@ def _sign(box: Box, signs: Signs, loop: Loop | None) -> tuple[object, ...]:
     return box.role, made, box.detail, tuple(map(str, box.outputs)), loops, box.count
 
 
+def is_nothing(node: ir.Apply, source: tuple[Box, int], flows: Sequence[Flow]) -> bool:
+    """Whether an operation is left out of the picture."""
+    return labels.is_plain(node) or labels.adds_nothing(node, flows) or reshaped(node, source)
+
+
+def reshaped(node: ir.Apply, source: tuple[Box, int]) -> bool:
+    """Whether an operation only adds or drops axes of size 1."""
+    if node.op != "reshape":
+        return False
+    before, after = source[0].outputs[source[1]].sizes, node.outputs[0].type.sizes
+    return [size for size in before if size != 1] == [size for size in after if size != 1]
+
+
+def inputs_read(definition: ir.Definition) -> set[str]:
+    """The inputs that a function computes with; of others it wants the sizes only."""
+    used: set[int] = set()
+
+    def look(region: ir.Region) -> None:
+        for node in ir.flat(region):
+            operands: list[ir.Operand | None] = []
+            match node:
+                case ir.Apply():
+                    operands += node.inputs
+                case ir.Call():
+                    operands += node.arguments.values()
+                case ir.Scan():
+                    operands += [item.operand for item in node.inputs]
+                    operands += [o for carry in node.carries for o in (carry.initial, carry.final)]
+                    operands += [emission.value for emission in node.emissions]
+                    look(node.body)
+                case ir.Branch():
+                    operands += node.result
+                case ir.Return():
+                    operands += node.values
+            used.update(operand.id for operand in operands if isinstance(operand, ir.Use))
+
+    look(definition.body)
+    return {item.name for item in definition.inputs if item.tensor and item.tensor.id in used}
+
+
 def passed_through(definition: ir.Definition) -> list[str] | None:
     """For a definition that only hands on its inputs, the input that each output is."""
     for node in ir.flat(definition.body):
@@ -453,7 +517,7 @@ def framed(boxes: list[Box]) -> list[Box]:
 
 def _frame(loop: Loop, members: list[Box], everyone: list[Box]) -> Box:
     """A box with the members inside, and ports where links cross its border."""
-    frame = Box("frame", loop.title, "frame", count=loop.count, parallel=loop.parallel)
+    frame = Box("frame", loop.title, "frame", count=loop.count, parallel=loop.parallel, steps=loop.steps)
     inside = {id(box) for box in members}
     ports: dict[tuple[int, int], tuple[Box, Link]] = {}
     for box in members:

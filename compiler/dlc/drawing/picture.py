@@ -227,7 +227,10 @@ class Level:
                 if not self.is_read(box := unit.box, link) and box.role != "output":
                     continue
                 source = self.unit_of[id(link.source)]
-                wires.append(Wire(source.node, link.port, unit.node, self.entry(link)))
+                wire = Wire(source.node, link.port, unit.node, self.entry(link))
+                same = [w for w in wires if w.target is wire.target and w.source is wire.source]
+                if id(box) in self.opened or all(w.port != wire.port for w in same):
+                    wires.append(wire)
         parts = []
         for nodes in components([unit.node for unit in self.units], wires):
             mine = {id(node) for node in nodes}
@@ -400,7 +403,7 @@ class Level:
         if box.role in ("input", "output"):
             shape = self.composer.shape_text(box.outputs[0])
             return [(f"{box.title}: {shape}" if box.title else shape, SMALL, False)]
-        if box.role == "function":
+        if box.role in ("function", "carry"):
             return [(f"{box.title} {box.detail}" if box.detail else box.title, SMALL, False)]
         second = " · ".join(text for text in (box.name, box.detail) if text)
         return [(box.title, TITLE, True), *([(second, TINY, False)] if second else [])]
@@ -461,8 +464,8 @@ class Level:
         box, node = unit.box, unit.node
         x, y, width = node.x - node.body, node.y, 2 * node.body
         height = node.height - STRIP * len(unit.strips)
-        style = f"box {'value' if box.role in ('input', 'output') else box.kind}"
-        radius = 13.0 if box.role in ("input", "output") else 5.0
+        style = f"box {'value' if is_pill(box) else box.kind}"
+        radius = 13.0 if is_pill(box) else 5.0
         made: list[Shape] = []
         if box.parallel and box.count > 1:
             for shift in (6.0, 3.0):
@@ -491,6 +494,11 @@ class Level:
         if box.count > 1:
             made += _badge(x + width + 8, y, box.count)
         return made
+
+
+def is_pill(box: Box) -> bool:
+    """What holds a value and computes nothing: inputs, outputs, what a loop carries."""
+    return box.role in ("input", "output", "carry") or box.kind == "value"
 
 
 def components(nodes: list[Node], wires: list[Wire]) -> list[list[Node]]:
