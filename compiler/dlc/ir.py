@@ -307,7 +307,10 @@ class Return(NodeBase):
 
 
 class Check(NodeBase):
-    """A size condition that could not be decided: checked when the model runs."""
+    """A size condition that could not be decided: checked when the model runs.
+
+    Its message may name sizes: `{T}`.
+    """
 
     kind: Literal["check"] = "check"
     condition: Expr

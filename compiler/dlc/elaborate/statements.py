@@ -876,7 +876,7 @@ def _require_one(frame: Frame, node: syntax.Require, condition: syntax.Expr) -> 
                 origin=session.origin(condition, "check"),
                 at=frame.location(node),
                 condition=expr,
-                message=message,
+                message=format_message(frame, node, keep_sizes=True),
             ),
             node.span,
         )
@@ -934,8 +934,11 @@ def _learn_bound(frame: Frame, condition: syntax.Expr) -> None:
         frame.session.bounds.append(bound)
 
 
-def format_message(frame: Frame, node: syntax.Require) -> str:
-    """The message of a `require` with its `{expressions}` filled in."""
+def format_message(frame: Frame, node: syntax.Require, keep_sizes: bool = False) -> str:
+    """The message of a `require` with its `{expressions}` filled in.
+
+    `keep_sizes` leaves the names of sizes that are only known when the model runs: `{T}`.
+    """
     from dlc_grammar.parse import parse_expression
 
     if node.message is None:
@@ -952,7 +955,9 @@ def format_message(frame: Frame, node: syntax.Require) -> str:
         if tree is not None:
             try:
                 value = evaluate(frame, tree)
-                shown = str(value.value) if isinstance(value, STATIC) else shown
+                later = keep_sizes and isinstance(tree, syntax.Name)
+                if isinstance(value, STATIC) and not (later and isinstance(value.value, Dim)):
+                    shown = str(value.value)
             except Failed:
                 pass
         out += shown

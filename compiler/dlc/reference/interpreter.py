@@ -7,6 +7,7 @@ inputs.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -311,7 +312,8 @@ class _Run:
         frame.slots[node.output.id] = self._operand(node.value, frame)
 
     def _check(self, node: ir.Check, frame: _Frame) -> None:
-        self._require(node.condition, node.message)
+        shown = re.sub(r"\{(\w+)\}", lambda found: str(self.sizes.get(found[1], found[1])), node.message)
+        self._require(node.condition, shown)
 
     def _require(self, condition: ir.Expr, message: str) -> None:
         if not compute(condition, self.sizes):

@@ -270,7 +270,7 @@ def apply_bert(
     key: Array,
 ) -> Array:
     time = tokens.shape[1]
-    assert time <= ctx, "sequence of T tokens is longer than the context of 11"
+    assert time <= ctx, f"sequence of {time} tokens is longer than the context of 11"
     place = embedding(params.position, jnp.arange(time))
     x = embedding(params.word, tokens) + place + embedding(params.sentence, segment)
     key, subkey = jax.random.split(key)

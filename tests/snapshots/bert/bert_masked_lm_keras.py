@@ -218,7 +218,9 @@ class Bert(layers.Layer):
         training: bool = False,
     ) -> KerasTensor:
         time = ops.shape(tokens)[1]
-        assert time <= self.ctx, "sequence of T tokens is longer than the context of 11"
+        assert time <= self.ctx, (
+            f"sequence of {time} tokens is longer than the context of 11"
+        )
         place = self.position(ops.arange(time, dtype="int32"))
         x = self.word(tokens) + place + self.sentence(segment)
         x = dropout(self.norm(x), self.drop, self.seed_generator, training)

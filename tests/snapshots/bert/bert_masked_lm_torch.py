@@ -113,7 +113,9 @@ class Bert(nn.Module):
 
     def forward(self, tokens: Tensor, segment: Tensor, mask: Tensor) -> Tensor:
         time = tokens.shape[1]
-        assert time <= self.ctx, "sequence of T tokens is longer than the context of 11"
+        assert time <= self.ctx, (
+            f"sequence of {time} tokens is longer than the context of 11"
+        )
         place = self.position(torch.arange(time, device=tokens.device))
         x = self.word(tokens) + place + self.sentence(segment)
         x = F.dropout(self.norm(x), self.drop, self.training)

@@ -314,7 +314,7 @@ def init_text(
 
 def apply_text(params: Text, tokens: Array, *, ctx: int, heads: int) -> Array:
     time = tokens.shape[1]
-    assert time <= ctx, "text of T tokens is longer than the context of 9"
+    assert time <= ctx, f"text of {time} tokens is longer than the context of 9"
     x = embedding(params.word, tokens) + embedding(params.position, jnp.arange(time))
     for layer in params.layer:
         x = apply_layer(layer, x, heads=heads, causal=True)

@@ -278,7 +278,9 @@ class Text(layers.Layer):
 
     def call(self, tokens: KerasTensor) -> KerasTensor:
         time = ops.shape(tokens)[1]
-        assert time <= self.ctx, "text of T tokens is longer than the context of 9"
+        assert time <= self.ctx, (
+            f"text of {time} tokens is longer than the context of 9"
+        )
         x = self.word(tokens) + self.position(ops.arange(time, dtype="int32"))
         for layer in self.layer:
             x = layer(x)

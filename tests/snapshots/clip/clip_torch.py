@@ -150,7 +150,9 @@ class Text(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         time = tokens.shape[1]
-        assert time <= self.ctx, "text of T tokens is longer than the context of 9"
+        assert time <= self.ctx, (
+            f"text of {time} tokens is longer than the context of 9"
+        )
         x = self.word(tokens) + self.position(torch.arange(time, device=tokens.device))
         for layer in self.layer:
             x = layer(x)

@@ -253,7 +253,9 @@ def apply(
         assert not training, "training draws random numbers: pass a key"
         key = jax.random.key(0)  # nothing is drawn
     time = tokens.shape[1]
-    assert time <= config.ctx, "sequence of T tokens is longer than the context of 16"
+    assert time <= config.ctx, (
+        f"sequence of {time} tokens is longer than the context of 16"
+    )
     key, subkey = jax.random.split(key)
     x = dropout(
         embedding(params.wte, tokens) + embedding(params.wpe, jnp.arange(time)),

@@ -188,7 +188,7 @@ class GPT2(keras.Model):
         """tokens: int [batch, time]  ->  float [batch, time, vocab]"""
         time = ops.shape(tokens)[1]
         assert time <= self.config.ctx, (
-            "sequence of T tokens is longer than the context of 16"
+            f"sequence of {time} tokens is longer than the context of 16"
         )
         x = dropout(
             self.wte(tokens) + self.wpe(ops.arange(time, dtype="int32")),

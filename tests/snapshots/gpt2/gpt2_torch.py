@@ -101,7 +101,7 @@ class GPT2(nn.Module):
         """Map tokens: int [batch, time] to float [batch, time, vocab]."""
         time = tokens.shape[1]
         assert time <= self.config.ctx, (
-            "sequence of T tokens is longer than the context of 16"
+            f"sequence of {time} tokens is longer than the context of 16"
         )
         x = F.dropout(
             self.wte(tokens) + self.wpe(torch.arange(time, device=tokens.device)),

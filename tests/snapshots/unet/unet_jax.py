@@ -286,8 +286,12 @@ def apply(
 ) -> tuple[Array, UNetState]:
     """Return the result [batch, classes, height, image_width]."""
     _, _, height, image_width = image.shape
-    assert height % 2**config.depth == 0, "image HxW must be a multiple of 4"
-    assert image_width % 2**config.depth == 0, "image HxW must be a multiple of 4"
+    assert height % 2**config.depth == 0, (
+        f"image {height}x{image_width} must be a multiple of 4"
+    )
+    assert image_width % 2**config.depth == 0, (
+        f"image {height}x{image_width} must be a multiple of 4"
+    )
     x = image
     skips = []
     enc_states = []

@@ -168,9 +168,11 @@ class UNet(keras.Model):
     def call(self, image: KerasTensor, training: bool = False) -> KerasTensor:
         """Run the network; the shapes are at the top of this file."""
         _, _, height, image_width = ops.shape(image)
-        assert height % 2**self.config.depth == 0, "image HxW must be a multiple of 4"
+        assert height % 2**self.config.depth == 0, (
+            f"image {height}x{image_width} must be a multiple of 4"
+        )
         assert image_width % 2**self.config.depth == 0, (
-            "image HxW must be a multiple of 4"
+            f"image {height}x{image_width} must be a multiple of 4"
         )
         image = ops.transpose(image, (0, 2, 3, 1))
         x = image

@@ -68,9 +68,11 @@ class UNet(nn.Module):
         height, image_width].
         """
         _, _, height, image_width = image.shape
-        assert height % 2**self.config.depth == 0, "image HxW must be a multiple of 4"
+        assert height % 2**self.config.depth == 0, (
+            f"image {height}x{image_width} must be a multiple of 4"
+        )
         assert image_width % 2**self.config.depth == 0, (
-            "image HxW must be a multiple of 4"
+            f"image {height}x{image_width} must be a multiple of 4"
         )
         x = image
         skips = []
