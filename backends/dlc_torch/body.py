@@ -6,12 +6,12 @@ In: a `plan.MethodPlan` in its scope. Out: lines in a `FileWriter`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from dlc.emit import plan
 from dlc.emit.expressions import Text, call, list_of, literal, message, method, tuple_of
 from dlc.emit.printer import FileWriter
 from dlc.ir import Expr, Operation, Ref
+from dlc_grammar.record import replace
 from dlc_torch.code import CodePrinter
 from dlc_torch.construction import iterable_text
 from dlc_torch.scope import Scope, assigned, required

@@ -252,8 +252,13 @@ class CheckReport:
         return not any(d.severity == "error" for d in self.diagnostics)
 
 
-def check_module(module: Module | None, diagnostics: tuple[Diagnostic, ...]) -> CheckReport:
-    """Resolve, elaborate and check every network, and run every `expect`."""
+def check_module(
+    module: Module | None, diagnostics: tuple[Diagnostic, ...], only: str | None = None
+) -> CheckReport:
+    """Resolve, elaborate and check every network, and run every `expect`.
+
+    `only`: just the network of this name, and not what is expected of others.
+    """
     found = list(diagnostics)
     if module is None:
         return CheckReport(None, (), 0, tuple(found))
@@ -270,7 +275,7 @@ def check_module(module: Module | None, diagnostics: tuple[Diagnostic, ...]) -> 
                 seen.add(_key(diagnostic))
                 found.append(diagnostic)
 
-    for net in module.nets.values():
+    for net in module.nets.values() if only is None else [module.nets[only]]:
         program, more = net.elaborate()
         add(more)
         if program is not None:
@@ -282,10 +287,25 @@ def check_module(module: Module | None, diagnostics: tuple[Diagnostic, ...]) -> 
     with paused_collector():
         for item in module.items(syntax.Expect):
             assert isinstance(item, syntax.Expect)
+            if only is not None and not _concerns(module, item, only):
+                continue
             session, holds = expectations.check(module.loader, module.loaded, item)
             add(tuple(session.diagnostics))
             passed += holds
     return CheckReport(module, tuple(nets), passed, tuple(sorted(found, key=_place)))
+
+
+def _concerns(module: Module, item: syntax.Expect, label: str) -> bool:
+    """Whether an `expect` is about this network, or about none."""
+    named, parts = set(), set()
+    for node in syntax.walk(item):
+        if isinstance(node, syntax.Attribute) and isinstance(node.value, syntax.Name):
+            named.add(f"{node.value.id}.{node.name.id}")
+            parts.add(node.value)
+        elif isinstance(node, syntax.Name) and node not in parts:
+            named.add(node.id)
+    named &= module.nets.keys()
+    return not named or label in named
 
 
 def _key(d: Diagnostic) -> object:

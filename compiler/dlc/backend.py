@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import entry_points
 from pathlib import PurePosixPath
 from typing import Protocol, runtime_checkable
 
@@ -72,11 +71,15 @@ ALIASES = {"tensorflow": "keras", "tf": "keras", "pytorch": "torch"}
 
 def backend_names() -> tuple[str, ...]:
     """The installed targets, by name."""
+    from importlib.metadata import entry_points  # it takes a while, and `dlc check` does without
+
     return tuple(sorted(point.name for point in entry_points(group="dlc.backends")))
 
 
 def find_backend(name: str) -> Backend | None:
     """The backend called `name` (or an alias of it), None where there is none."""
+    from importlib.metadata import entry_points
+
     name = ALIASES.get(name, name)
     for point in entry_points(group="dlc.backends"):
         if point.name == name:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import IO, Any
 
 from dlc import ir
@@ -47,6 +47,13 @@ def generate(program: ir.Program, backend: Backend) -> Emitted:
     from dlc.lowering import lower
 
     return lower(backend, program)
+
+
+def generate_each(program: ir.Program, backends: Sequence[Backend]) -> Iterator[tuple[Backend, Emitted]]:
+    """`generate` for several targets."""
+    from dlc.lowering import lower_each
+
+    return zip(backends, lower_each(backends, program), strict=True)
 
 
 # ---------------------------------------------------------------- initial weights

@@ -187,9 +187,10 @@ class Dim:
     Order comparisons are undefined on purpose (TypeError): use `compare`, which can say "unknown".
     """
 
-    __slots__ = ("_hash", "_terms")
+    __slots__ = ("_hash", "_terms", "_text")
     _terms: _Terms
     _hash: int | None
+    _text: str | None
 
     def __init__(self) -> None:
         raise TypeError("use variable(name) or parse(text) to make a Dim")
@@ -199,6 +200,7 @@ class Dim:
         self = object.__new__(cls)
         object.__setattr__(self, "_terms", terms)
         object.__setattr__(self, "_hash", None)
+        object.__setattr__(self, "_text", None)
         return self
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
@@ -290,7 +292,10 @@ class Dim:
         raise DimError(f"a size cannot be an exponent: {other}**({self})")
 
     def __str__(self) -> str:
-        return _sum(self, str)
+        if self._text is None:
+            object.__setattr__(self, "_text", _sum(self, str))
+        assert self._text is not None
+        return self._text
 
     def __repr__(self) -> str:
         return f"Dim({self})"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from dlc.backend import Backend, Emitted
 from dlc.ir import Program
 from dlc.passes.pipeline import run_passes, standard_passes
@@ -12,5 +14,11 @@ def lower(backend: Backend, program: Program, exact: bool = False) -> Emitted:
 
     This is what `dlc build` writes and what `dlc parity` proves.
     """
-    passes = (*standard_passes(), *backend.passes)
-    return backend.emit(run_passes(program, passes, verify=False), exact=exact)
+    return next(lower_each([backend], program, exact))
+
+
+def lower_each(backends: Iterable[Backend], program: Program, exact: bool = False) -> Iterator[Emitted]:
+    """The files of a program for several targets; what they have in common is done once."""
+    simple = run_passes(program, standard_passes(), verify=False)
+    for backend in backends:
+        yield backend.emit(run_passes(simple, backend.passes, verify=False), exact=exact)

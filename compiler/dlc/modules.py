@@ -15,6 +15,7 @@ from dlc import ir
 from dlc_grammar import syntax
 from dlc_grammar.diagnostics import Diagnostic, Note
 from dlc_grammar.files import load_source as read_source
+from dlc_grammar.library import parse_library
 from dlc_grammar.parse import parse
 from dlc_grammar.source import Source, Span
 
@@ -112,7 +113,7 @@ class Loader:
         """The module in a text; relative imports are looked up beside `path`."""
         if self.root is None and user:
             self.root = (path.parent if path else Path.cwd()).resolve()
-        tree, diagnostics = parse(source)
+        tree, diagnostics = parse(source) if user else parse_library(source)
         self.diagnostics.extend(diagnostics)
         if tree is None:
             if path:

@@ -267,12 +267,13 @@ class Reader:
         self.diagnostics.append(Diagnostic("W020", message, span, "in parity", severity="warning"))
 
 
-def check_sections(module: Module) -> tuple[Diagnostic, ...]:
-    """What is wrong with the `parity` sections of a file, for `dlc check`."""
+def check_sections(module: Module, only: str | None = None) -> tuple[Diagnostic, ...]:
+    """What is wrong with the `parity` sections of a file (`only`: of one network), for `dlc check`."""
     found = [
         d
         for s in parity_sections(module)
         for net, _ in covered(module, s)[:1]
+        if only is None or only == net.label
         for d in read_section(s, net)[1]
     ]
     return tuple(d for d in found if d.severity == "error")

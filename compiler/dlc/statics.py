@@ -50,7 +50,7 @@ def ref(name: str, value: Value, scope: str = "") -> Ref:
 def length(expr: Expr) -> int:
     """The number of nodes of an expression."""
     if isinstance(expr, Operation):
-        return 1 + sum(length(argument) for argument in expr.args)
+        return 1 + sum([length(argument) for argument in expr.args])
     return 1
 
 
@@ -76,7 +76,7 @@ def operation(op: str, args: Sequence[Expr], value: Value) -> Expr:
     """
     if not any(has_reference(argument) for argument in args):
         return const(value)
-    if 1 + sum(length(argument) for argument in args) > LONGEST:
+    if 1 + sum([length(argument) for argument in args]) > LONGEST:
         return const(value)
     if op == "//" and not isinstance(value, float):
         factors = list(_factors(args[0]))

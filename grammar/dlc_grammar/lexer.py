@@ -120,20 +120,9 @@ class _Lexer:
         self.depth = 0
 
     def run(self) -> Lexed:
-        text, position, stop = self.source.text, 0, len(self.source.text)
-        match = _TOKEN.match
-        while position < stop and self.out.usable:
-            found = match(text, position)
-            kind = found.lastgroup if found else "other"
-            end = found.end() if found else position + 1
-            if kind == "newline":
-                self.first = True
-            elif kind == "comment":
-                self.out.comments.append(Span(self.source, position, end))
-            elif kind != "space":
-                end = self.token(kind or "other", position, end)
-                self.first = False
-            position = end
+        text, position = self.source.text, 0
+        while position < len(text) and self.out.usable:
+            position = self.scan(position)
         for mark in _BIDI.finditer(text):
             self.report(
                 "E0007",
@@ -146,21 +135,29 @@ class _Lexer:
             )
         return self.out
 
-    def token(self, kind: str, start: int, stop: int) -> int:
-        text = self.source.text[start:stop]
-        if kind == "name":
-            self.name(text, start, stop)
-        elif kind == "number":
-            self.number(text, start, stop)
-        elif kind == "operator":
-            self.operator(text, start, stop)
-        elif kind == "string":
-            self.add("STRING", text, start, stop)
-        elif kind == "foreign":
-            self.foreign(text, start, stop)
-        else:
-            return self.other(text, start, stop)
-        return stop
+    def scan(self, position: int) -> int:
+        """Read tokens up to one that the pattern does not know; the position behind it."""
+        read = {"name": self.name, "number": self.number, "operator": self.operator, "string": self.string}
+        read["foreign"] = self.foreign
+        for found in _TOKEN.finditer(self.source.text, position):
+            kind = found.lastgroup
+            if kind == "space":
+                continue
+            if kind == "newline":
+                self.first = True
+                continue
+            start, stop = found.span()
+            if kind == "comment":
+                self.out.comments.append(Span(self.source, start, stop))
+                continue
+            if kind in read:
+                read[kind](found.group(), start, stop)
+            else:
+                stop = self.other(found.group(), start, stop)
+            self.first = False
+            if kind not in read or not self.out.usable:
+                return stop
+        return len(self.source.text)
 
     def add(self, type_: str, text: str, start: int, stop: int) -> None:
         self.out.tokens.append(Token(type_, text, start, stop, self.first, self.depth))
@@ -184,6 +181,9 @@ class _Lexer:
         self.out.diagnostics.append(Diagnostic(code, message, span, label, notes, help_, edit))
 
     # ------------------------------------------------------------ the kinds of token
+
+    def string(self, text: str, start: int, stop: int) -> None:
+        self.add("STRING", text, start, stop)
 
     def name(self, text: str, start: int, stop: int) -> None:
         if not text.isascii():
@@ -211,7 +211,7 @@ class _Lexer:
             self.add("INT", "0", start, stop)
             return
         type_ = "INT" if text.replace("_", "").isdecimal() else "FLOAT"
-        digits = sum(c.isdecimal() for c in text)
+        digits = len(text) if len(text) <= MAX_DIGITS else sum(c.isdecimal() for c in text)
         if digits > MAX_DIGITS:
             self.report(
                 "E0011",

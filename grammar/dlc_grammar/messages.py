@@ -274,7 +274,7 @@ class Stuck:
         self.head: Token | None = None  # the first token of the unfinished statement
         self.head_index = index
         if position < len(symbols):
-            self.head_index = bisect_left(self.tokens, driver.starts[position], key=lambda t: t.start)
+            self.head_index = bisect_left(self.tokens, driver.entries[position][1], key=lambda t: t.start)
             self.head = self.tokens[self.head_index]
 
     def _context(self, brace: int | None) -> Context:
@@ -626,7 +626,7 @@ def _conditional(p: Stuck) -> Diagnostic | None:
         return p.say("E0025", "the condition comes first", help_)
     if t.type == "else" and "if" in symbols and not p.accepts("then"):
         place = len(symbols) - 1 - symbols[::-1].index("if")
-        index = bisect_left(p.tokens, p.driver.starts[place], key=lambda k: k.start)
+        index = bisect_left(p.tokens, p.driver.entries[place][1], key=lambda k: k.start)
         opened = p.tokens[index]
         if not opened.first and index and p.tokens[index - 1].type in _VALUE_ENDS:
             condition = p.source.text[opened.stop : t.start].strip()
@@ -656,8 +656,8 @@ def _chain(p: Stuck) -> Diagnostic | None:
     symbols = p.driver.symbols
     if p.token.type not in ("CMP", "in") or len(symbols) < 3 or symbols[-2] not in ("CMP", "in"):
         return None
-    middle = p.source.text[p.driver.starts[-1] : p.driver.stops[-1]]
-    left = p.source.text[p.driver.starts[-3] : p.driver.stops[-1]]
+    (_, first, _, _), _, (_, start, stop, _) = p.driver.entries[-3:]
+    middle, left = p.source.text[start:stop], p.source.text[first:stop]
     right = p.following.text if p.following else "..."
     return p.say(
         "E0026",

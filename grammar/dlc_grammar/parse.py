@@ -8,17 +8,14 @@ nothing recurses over the input.
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 import sys
-import tempfile
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, field
+from functools import cache as once
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
-from dlc_grammar import messages, syntax
+from dlc_grammar import cache, messages, syntax
 from dlc_grammar.build import REDUCTIONS, Builder
 from dlc_grammar.diagnostics import Diagnostic, Note
 from dlc_grammar.lexer import KEYWORDS, MAX_CHARACTERS, MAX_REPORTED, Lexed, Token, tokenize
@@ -47,9 +44,10 @@ class Rule:
     size: int
     inline: bool  # a single child stands for the rule
     slots: tuple[tuple[int, bool], ...]
+    renames: bool  # all it does is to give its only child another name
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Tables:
     """`actions[state][terminal]` is a state to go to, or -1 - r to reduce by rule r."""
 
@@ -58,49 +56,45 @@ class Tables:
     rules: list[Rule]
     starts: dict[str, int]
     ends: dict[str, int]
+    steps: dict[tuple[int, int, str], tuple[int, int | None]] = field(default_factory=dict)
+
+    @cached_property
+    def symbols(self) -> dict[int, str]:
+        """The symbol that every state but the first is reached by."""
+        reached = {to: symbol for row in self.actions for symbol, to in row.items() if to >= 0}
+        return reached | {to: symbol for row in self.gotos for symbol, to in row.items()}
+
+    def step(self, below: int, top: int, terminal: str) -> tuple[int, int | None]:
+        """What to do at a terminal in state `top`, which was reached from `below`.
+
+        Most reductions only give another name to the symbol on the stack (`sum: product`), often ten in
+        a row: they are done once for all places. The result is the state that they end in, and the
+        action there.
+        """
+        start = top
+        while True:
+            action = self.actions[top].get(terminal)
+            if action is None or action >= 0 or not self.rules[-1 - action].renames:
+                break
+            top = self.gotos[below][self.rules[-1 - action].origin]
+        self.steps[below, start, terminal] = top, action
+        return top, action
 
 
-@cache
+@once
 def load_tables() -> Tables:
     """The parser tables, from the cache folder if they are there, else built and kept there."""
     grammar = _GRAMMAR.read_text(encoding="utf-8")
-    digest = hashlib.sha256(f"{_FORMAT}\n{grammar}".encode()).hexdigest()[:16]
-    path = cache_folder() / f"grammar-{digest}.json"
-    try:
-        return _decode(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        pass  # not there yet, or damaged: build it again
-    encoded = build_tables(grammar)
-    _store(path, json.dumps(encoded, separators=(",", ":")))
-    return _decode(encoded)
-
-
-def cache_folder() -> Path:
-    """Where dlc may keep what it can rebuild."""
-    if override := os.environ.get("DLC_CACHE_DIR"):
-        return Path(override)
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or os.path.expanduser("~")
-    elif sys.platform == "darwin":
-        base = os.path.expanduser("~/Library/Caches")
-    else:
-        base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    return Path(base) / "dlc"
-
-
-def _store(path: Path, text: str) -> None:
-    """Write atomically; a cache that cannot be written is no error."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+    key = f"{_FORMAT}\n{grammar}"
+    kept = cache.recall("grammar", key)
+    if kept is not None:
         try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-            os.replace(name, path)
-        except OSError:
-            os.unlink(name)
-    except OSError:
-        pass
+            return _decode(kept)
+        except (ValueError, LookupError, TypeError, AttributeError):
+            pass  # damaged: build it again
+    encoded = build_tables(grammar)
+    cache.keep("grammar", key, encoded)
+    return _decode(encoded)
 
 
 def build_tables(grammar: str, *, strict: bool = False) -> dict[str, Any]:
@@ -157,7 +151,7 @@ def _encode_rule(rule: Any) -> list[Any]:
 
 def _decode(data: dict[str, Any]) -> Tables:
     rules = [
-        Rule(origin, name, size, inline, tuple((i, s) for i, s in slots))
+        Rule(origin, name, size, inline, tuple((i, s) for i, s in slots), inline and slots == [[0, False]])
         for origin, name, size, inline, slots in data["rules"]
     ]
     return Tables(data["actions"], data["gotos"], rules, data["starts"], data["ends"])
@@ -175,6 +169,10 @@ class SyntaxFailure(Exception):
         self.diagnostic = diagnostic
 
 
+Entry: TypeAlias = tuple[Any, int, int, int]
+"""What the parser has read of one symbol: its value, where it starts and stops, and how deep its tree is."""
+
+
 class Driver:
     """An LALR automaton over a list of tokens, with the stacks in the open for messages."""
 
@@ -187,11 +185,12 @@ class Driver:
 
     def reset(self) -> None:
         self.states = [self.tables.starts[self.start]]
-        self.values: list[Any] = []
-        self.symbols: list[str] = []
-        self.starts: list[int] = []  # offsets
-        self.stops: list[int] = []
-        self.depths: list[int] = []
+        self.entries: list[Entry] = []  # one less than states
+
+    @property
+    def symbols(self) -> list[str]:
+        """The grammar's names of the entries."""
+        return [self.tables.symbols[state] for state in self.states[1:]]
 
     def run(self, first: int, last: int) -> Any:
         """Parse tokens `first` to `last` (exclusive); the value of the start symbol."""
@@ -217,52 +216,44 @@ class Driver:
         return "NAME"
 
     def shift(self, index: int, terminal: str) -> None:
+        """Reduce until the terminal fits, then take it."""
         token = self.tokens[index]
-        actions = self.tables.actions
-        while True:
-            action = actions[self.states[-1]].get(terminal)
-            if action is None:
-                raise SyntaxFailure(index)
-            if action >= 0:
-                break
-            self.reduce(self.tables.rules[-1 - action], index)
+        action = self.advance(index, terminal)
         token.type = terminal
         self.states.append(action)
-        self.push(terminal, token, token.start, token.stop, 0)
+        self.entries.append((token, token.start, token.stop, 0))
 
     def finish(self, index: int) -> Any:
         end = self.tables.ends[self.start]
-        while self.states[-1] != end:
-            action = self.tables.actions[self.states[-1]].get("$END")
-            if action is None or action >= 0:
-                raise SyntaxFailure(index)
-            self.reduce(self.tables.rules[-1 - action], index)
-        return self.values[-1]
+        self.advance(index, "$END", end)
+        return self.entries[-1][0]
 
-    def push(self, symbol: str, value: Any, start: int, stop: int, depth: int) -> None:
-        self.symbols.append(symbol)
-        self.values.append(value)
-        self.starts.append(start)
-        self.stops.append(stop)
-        self.depths.append(depth)
+    def advance(self, index: int, terminal: str, end: int | None = None) -> int:
+        """Reduce until the terminal can be taken, or until state `end`; the state to go to then."""
+        tables, states = self.tables, self.states
+        steps = tables.steps
+        while states[-1] != end:
+            below, top = states[-2] if len(states) > 1 else -1, states[-1]
+            states[-1], action = steps.get((below, top, terminal)) or tables.step(below, top, terminal)
+            if states[-1] == end:
+                break
+            if action is None or (action >= 0 and end is not None):
+                raise SyntaxFailure(index)
+            if action >= 0:
+                return action
+            self.reduce(tables.rules[-1 - action], index)
+        return states[-1]
 
     def reduce(self, rule: Rule, index: int) -> None:
         size = rule.size
+        raw: list[Any] = []
+        start = stop = depth = 0
         if size:
-            raw = self.values[-size:]
-            start, stop = self.starts[-size], self.stops[-1]
-            depth = max(self.depths[-size:])
-            for stack in (
-                self.states,
-                self.values,
-                self.symbols,
-                self.starts,
-                self.stops,
-                self.depths,
-            ):
-                del stack[-size:]
-        else:
-            raw, start, stop, depth = [], 0, 0, 0
+            read = self.entries[-size:]
+            del self.states[-size:], self.entries[-size:]
+            raw = [entry[0] for entry in read]
+            start, stop = read[0][1], read[-1][2]
+            depth = max([entry[3] for entry in read])
         children = _children(rule, raw)
         if rule.name.startswith("_"):
             value: Any = children
@@ -275,7 +266,7 @@ class Driver:
                 raise SyntaxFailure(index, messages.too_deep(span, MAX_DEPTH))
             value = REDUCTIONS[rule.name](self.builder, span, children, raw)
         self.states.append(self.tables.gotos[self.states[-1]][rule.origin])
-        self.push(rule.origin, value, start, stop, depth)
+        self.entries.append((value, start, stop, depth))
 
     # ------------------------------------------------------------ for messages
 
@@ -357,8 +348,8 @@ def _parse_region(driver: Driver, first: int, last: int, found: list[Diagnostic]
             break
         except SyntaxFailure as failure:
             found.append(failure.diagnostic or messages.explain(driver, failure.index, last))
-            if driver.symbols and driver.symbols[0].startswith("_"):
-                items.extend(driver.values[0])
+            if driver.entries and driver.symbols[0].startswith("_"):
+                items.extend(driver.entries[0][0])
             first = messages.next_item(driver, failure.index, last)
             if first >= last or len(found) > MAX_REPORTED:
                 break

@@ -6,6 +6,8 @@ from bisect import bisect_right
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from dlc_grammar.record import Record
+
 
 @dataclass(frozen=True)
 class Source:
@@ -38,13 +40,23 @@ class Source:
         return self is other
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(Record):
     """Characters `start` (inclusive) to `stop` (exclusive) of a source."""
 
-    source: Source = field(repr=False)
+    source: Source
     start: int
     stop: int
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Span):
+            return NotImplemented
+        return self.source is other.source and self.start == other.start and self.stop == other.stop
+
+    def __hash__(self) -> int:
+        return hash((self.source, self.start, self.stop))
+
+    def __repr__(self) -> str:
+        return f"Span({self.source.name}, {self.start}, {self.stop})"
 
     @property
     def line(self) -> int:

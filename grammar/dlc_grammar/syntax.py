@@ -6,7 +6,8 @@ absent parts are None.
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from collections.abc import Iterator
+from typing import Any, Literal, TypeAlias
 
 from dlc_grammar.record import Record
 from dlc_grammar.source import Source, Span
@@ -399,3 +400,22 @@ class Module(Record):
     items: tuple[Item, ...]
     comments: tuple[Comment, ...]
     doc: str
+
+
+def walk(root: Any, closed: tuple[type[Node], ...] = ()) -> Iterator[Node]:
+    """All nodes from `root` (a node, or a tuple of such) down, in the order of the text.
+
+    What is inside nodes of the classes `closed` is left out. Nothing recurses.
+    """
+    stack = [root]
+    while stack:
+        current = stack.pop()
+        if isinstance(current, Node):
+            yield current
+            if not isinstance(current, closed):
+                for field in reversed(current.FIELDS[1:]):
+                    inner = getattr(current, field)
+                    if isinstance(inner, (Node, tuple)):
+                        stack.append(inner)
+        elif isinstance(current, tuple):
+            stack.extend(reversed(current))

@@ -41,6 +41,21 @@ def test_one_network_with_other_parameters(run, mlp):
     assert "71" not in result.stdout
 
 
+def test_a_label_checks_that_network_alone(run, tmp_path):
+    path = tmp_path / "a.dl"
+    path.write_text(
+        "net A(n = 2)(x: float[B, n]) -> float[B, n] { return x }\n"
+        "net B()(x: float[B, 3]) -> float[B, 4] { return x }\n"
+        "preset A.big { n = 3 }\n"
+        "expect param_count(A()) == 1\nexpect param_count(A.big()) == 0\nexpect 1 + 1 == 2\n"
+    )
+    assert run("check", path).exit_code == 1
+    assert "found 0 == 1" in run("check", f"{path}:A").stderr
+    result = run("check", f"{path}:A.big")
+    assert result.exit_code == 0
+    assert "2 expectations passed" in result.stdout
+
+
 def test_wrong_settings_point_into_the_argument(run, mlp):
     result = run("check", mlp, "--set", "width=2.5")
     assert result.exit_code == 1

@@ -10,8 +10,8 @@ from typing import Any
 import click
 
 from dlc import ir
-from dlc.api import Net
-from dlc.build import find_targets, generate, write_initial_weights
+from dlc.api import Net, paused_collector
+from dlc.build import find_targets, generate_each, write_initial_weights
 from dlc.cli.console import Stopwatch, align, plural, say, say_json, tell
 from dlc.cli.verb import json_option, set_option, split_names, target_option, verb
 from dlc.selecting import select
@@ -34,6 +34,7 @@ WEIGHTS_SUFFIX = ".safetensors"
 @set_option
 @json_option
 @verb
+@paused_collector()
 def command(
     file: str,
     targets: tuple[str, ...],
@@ -53,8 +54,8 @@ def command(
     net = select(file, settings)
     texts: dict[PurePath, str] = {}
     made: dict[PurePath, str] = {}
-    for backend in backends:
-        for name, text in generate(net.program, backend).files.items():
+    for backend, emitted in generate_each(net.program, backends):
+        for name, text in emitted.files.items():
             texts[PurePath(name)], made[PurePath(name)] = text, backend.name
     place = weights_place(output, weights) if weights is not None else None
     if place is not None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from dlc.api import CheckReport, check_module
+from dlc.api import CheckReport, check_module, paused_collector
 from dlc.cli.console import (
     FORMATS,
     Stopwatch,
@@ -23,7 +23,6 @@ from dlc.cli.console import (
 )
 from dlc.cli.verb import json_option, set_option, verb
 from dlc.elaborate.program import NetFacts
-from dlc.fixing import fix
 from dlc.selecting import STDIN, Argument, apply_settings, choose, open_argument, parity_sections
 from dlc_grammar.diagnostics import Diagnostic, DiagnosticError, as_dict
 
@@ -59,6 +58,7 @@ class Checked:
 @set_option
 @json_option
 @verb
+@paused_collector()
 def command(
     files: tuple[str, ...], apply: bool, output_format: str, settings: tuple[str, ...], as_json: bool
 ) -> int:
@@ -66,6 +66,8 @@ def command(
     watch = Stopwatch()
     arguments = [Argument.of(text) for text in files]
     if apply:
+        from dlc.fixing import fix
+
         text = fix([argument.path for argument in arguments])
         if text is not None:
             say(text.rstrip("\n"))
@@ -90,12 +92,14 @@ def command(
 
 
 def check_one(argument: Argument, settings: tuple[str, ...] = ()) -> Checked:
-    """Checks a file; with a label or settings, only that network is reported."""
-    report = check_module(*open_argument(argument))
+    """Checks a file; with a label only that network, with settings only that network is reported."""
+    module, diagnostics = open_argument(argument)
+    only = argument.label if module is not None and argument.label in module.nets and not settings else None
+    report = check_module(module, diagnostics, only)
     if report.ok and report.module is not None and parity_sections(report.module):
         from dlc.parity_section import check_sections
 
-        report = replace(report, diagnostics=(*report.diagnostics, *check_sections(report.module)))
+        report = replace(report, diagnostics=(*report.diagnostics, *check_sections(report.module, only)))
     if report.module is None or (argument.label is None and not settings):
         return Checked(argument, report, report.nets)
     try:

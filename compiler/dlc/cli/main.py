@@ -5,6 +5,7 @@ Starting up imports click and nothing else of weight; the module of a verb is im
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -62,7 +63,9 @@ class Application(click.Group):
     def main(self, args: Sequence[str] | None = None, *_: Any, **__: Any) -> Any:
         """Runs, and exits with a code that says what happened."""
         _never_fail_to_print()
-        sys.exit(self._guarded(args))
+        code = self._guarded(args)
+        gc.freeze()  # the process ends: it need not look for garbage once more
+        sys.exit(code)
 
     def _guarded(self, args: Sequence[str] | None) -> int:
         try:

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from dlc import dims
+from dlc.api import paused_collector
 from dlc.cli.console import align, plural, say, say_json, style, tell
 from dlc.cli.verb import json_option, set_option, verb
 from dlc.selecting import select
@@ -32,6 +33,7 @@ LEAST = 22
 @set_option
 @json_option
 @verb
+@paused_collector()
 def command(
     file: str,
     depth: int | None,

@@ -181,6 +181,16 @@ def _named_net(module: LoadedModule, value: syntax.Expr) -> Iterator[Diagnostic]
 
 # ---------------------------------------------------------------- unknown names
 
+_CLOSED = (
+    syntax.NamedType,
+    syntax.LiteralType,
+    syntax.KindType,
+    syntax.TupleType,
+    syntax.UnionType,
+    syntax.Function,
+)
+"""What `_names` does not look into: types, and functions, which have a scope of their own."""
+
 
 def _unknown(declaration: Declaration, known: set[str]) -> Iterator[tuple[str, Span, set[str]]]:
     match declaration:
@@ -190,7 +200,7 @@ def _unknown(declaration: Declaration, known: set[str]) -> Iterator[tuple[str, S
             params = (*declaration.params, *(declaration.inputs or ()))
             methods = {s.name.id for s in declaration.body.statements if isinstance(s, syntax.Function)}
             members = _bound(declaration.body)
-            yield from _in_body(declaration, params, declaration.body, known | methods)
+            yield from _in_body(declaration, params, declaration.body, known | methods, members)
             for statement in declaration.body.statements:
                 if isinstance(statement, syntax.Function):
                     outer = known | methods | members | {p.name.id for p in declaration.params}
@@ -200,7 +210,11 @@ def _unknown(declaration: Declaration, known: set[str]) -> Iterator[tuple[str, S
 
 
 def _in_body(
-    declaration: Any, params: tuple[syntax.Parameter, ...], body: syntax.Body | None, known: set[str]
+    declaration: Any,
+    params: tuple[syntax.Parameter, ...],
+    body: syntax.Body | None,
+    known: set[str],
+    bound: set[str] | None = None,
 ) -> Iterator[tuple[str, Span, set[str]]]:
     scope = set(known) | {p.name.id for p in params}
     for parameter in params:
@@ -208,7 +222,7 @@ def _in_body(
     for type_ in (*(p.type for p in params), getattr(declaration, "result", None)):
         yield from _in_type(type_, scope)
     if body is not None:
-        scope |= _bound(body)
+        scope |= _bound(body) if bound is None else bound
         for statement in body.statements:
             if not isinstance(statement, syntax.Function):
                 yield from _names(statement, scope)
@@ -220,7 +234,7 @@ def _in_body(
 def _sizes(type_: Any) -> set[str]:
     """Capital names (and packs) that a type binds."""
     found: set[str] = set()
-    for node in _walk(type_):
+    for node in syntax.walk(type_):
         if isinstance(node, syntax.DimPack):
             found.add(node.name)
         elif isinstance(node, syntax.Name) and (node.id[:1].isupper() or node.id == "_"):
@@ -231,7 +245,7 @@ def _sizes(type_: Any) -> set[str]:
 def _bound(body: syntax.Body) -> set[str]:
     """Every name that a body gives a value anywhere."""
     found: set[str] = set()
-    for node in _walk(body):
+    for node in syntax.walk(body):
         match node:
             case syntax.Assign():
                 found |= {t.id for t in node.targets}
@@ -244,7 +258,7 @@ def _bound(body: syntax.Body) -> set[str]:
 
 def _names(node: Any, scope: set[str]) -> Iterator[tuple[str, Span, set[str]]]:
     """Names in an expression or statement that are not in scope. Types are checked when elaborated."""
-    for inner in _walk(node, types=False):
+    for inner in syntax.walk(node, _CLOSED):
         if isinstance(inner, syntax.Name) and inner.id not in scope and inner.id != "_":
             yield inner.id, inner.span, scope
 
@@ -258,28 +272,9 @@ def _in_type(type_: Any, scope: set[str]) -> Iterator[tuple[str, Span, set[str]]
         for member in type_.members:
             yield from _in_type(member, scope)
     elif isinstance(type_, syntax.NamedType) and type_.name != "list":
-        for inner in _walk(type_.shape or ()):
+        for inner in syntax.walk(type_.shape or ()):
             if isinstance(inner, syntax.Name) and inner.id not in scope and inner.id[:1].islower():
                 yield inner.id, inner.span, scope
-
-
-_TYPES = (syntax.NamedType, syntax.LiteralType, syntax.KindType, syntax.TupleType, syntax.UnionType)
-
-
-def _walk(node: Any, types: bool = True) -> Iterator[Any]:
-    """All syntax nodes below a node, without recursion."""
-    stack = [node]
-    while stack:
-        current = stack.pop()
-        if isinstance(current, tuple):
-            stack.extend(reversed(current))
-        elif isinstance(current, syntax.Node):
-            if not types and isinstance(current, _TYPES):
-                continue
-            yield current
-            if types is False and isinstance(current, syntax.Function):
-                continue
-            stack.extend([getattr(current, field) for field in reversed(current.FIELDS[1:])])
 
 
 # ---------------------------------------------------------------- cycles
@@ -289,18 +284,19 @@ def _cycles(module: LoadedModule) -> list[Diagnostic]:
     """Declarations, and methods of one net, refer to each other without cycles."""
     graph: dict[str, list[tuple[str, Span]]] = {}
     for name, declaration in module.declarations.items():
-        inside = _bound_names(declaration)
-        graph[name] = [
-            (n.id, n.span)
-            for n in _walk(declaration)
-            if isinstance(n, syntax.Name) and n.id in module.declarations and n.id not in inside
+        used = [
+            n for n in syntax.walk(declaration) if isinstance(n, syntax.Name) and n.id in module.declarations
         ]
+        inside = _bound_names(declaration) if used else set()
+        graph[name] = [(n.id, n.span) for n in used if n.id not in inside]
     found = _find_cycles(graph)
     for declaration in module.declarations.values():
         if isinstance(declaration, syntax.Block) and declaration.inputs is None:
             methods = {s.name.id: s for s in declaration.body.statements if isinstance(s, syntax.Function)}
             calls_ = {
-                name: [(n.id, n.span) for n in _walk(m) if isinstance(n, syntax.Name) and n.id in methods]
+                name: [
+                    (n.id, n.span) for n in syntax.walk(m) if isinstance(n, syntax.Name) and n.id in methods
+                ]
                 for name, m in methods.items()
             }
             found.extend(_find_cycles(calls_))

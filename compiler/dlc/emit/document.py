@@ -7,45 +7,37 @@ breaks at all of its own lines. The algorithm is Wadler's, as in Prettier and Ru
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
+
+from dlc_grammar.record import Record
 
 WIDTH = 88
 INDENT = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(Record):
     """Printed on one line where it fits, otherwise with every `Line` directly inside it broken."""
 
     content: Doc
 
 
-@dataclass(frozen=True, slots=True)
-class Indent:
+class Indent(Record):
     content: Doc
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Record):
     """A line break; `flat` is what stands for it in a group that fits on its line."""
 
     flat: str = " "
 
 
-@dataclass(frozen=True, slots=True)
-class HardLine:
-    """A line break in every case."""
-
-
-@dataclass(frozen=True, slots=True)
-class IfBroken:
+class IfBroken(Record):
     """Text that appears only where the group around it is broken (a trailing comma)."""
 
     text: str
 
 
-Doc: TypeAlias = "str | Group | Indent | Line | HardLine | IfBroken | tuple[Doc, ...]"
+Doc: TypeAlias = "str | Group | Indent | Line | IfBroken | tuple[Doc, ...]"
 SOFT = Line("")
 SPACE = Line(" ")
 
@@ -63,8 +55,7 @@ def bracket(opening: str, content: Doc, closing: str) -> Doc:
     return Group((opening, Indent((SOFT, content)), SOFT, closing))
 
 
-@dataclass(frozen=True, slots=True)
-class _Item:
+class _Item(Record):
     indent: int
     broken: bool
     doc: Doc
@@ -92,11 +83,20 @@ def _fits(room: int, item: _Item, rest: Sequence[_Item]) -> bool:
                 if broken:
                     return True
                 room -= len(flat)
-            case HardLine():
-                return True
             case IfBroken(text):
                 room -= len(text) if broken else 0
     return False
+
+
+def flat(doc: Doc) -> str:
+    """The document on one line, however long."""
+    if isinstance(doc, str):
+        return doc
+    if isinstance(doc, tuple):
+        return "".join([flat(part) for part in doc])
+    if isinstance(doc, Line):
+        return doc.flat
+    return "" if isinstance(doc, IfBroken) else flat(doc.content)
 
 
 def render(doc: Doc, indent: int = 0, width: int = WIDTH) -> str:
@@ -120,7 +120,7 @@ def render(doc: Doc, indent: int = 0, width: int = WIDTH) -> str:
             case Line(flat) if not item.broken:
                 pieces.append(flat)
                 column += len(flat)
-            case Line() | HardLine():
+            case Line():
                 pieces.append("\n" + " " * item.indent)
                 column = item.indent
             case IfBroken(text):

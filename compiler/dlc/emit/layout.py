@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 
-from dlc.emit.document import WIDTH, bracket, render
+from dlc.emit.document import WIDTH, bracket, flat, render
 from dlc.emit.expression_layout import OPERATORS, ExpressionLayout, chained, omits_parentheses
 from dlc.python_source import parse_python
 
@@ -24,9 +24,9 @@ class Statement:
     def value(self, prefix: str, node: ast.expr, suffix: str = "", bare: bool = True) -> str:
         """`prefix value suffix`: flat, else broken at the value's own brackets, else parenthesised."""
         whole = self.expressions.bare(node) if bare else self.expressions.doc(node, False)
-        flat = prefix + render(whole, 0, 10**9) + suffix
-        if self.indent + len(flat) <= WIDTH or isinstance(node, ast.Name | ast.Constant):
-            return flat
+        line = prefix + flat(whole) + suffix
+        if self.indent + len(line) <= WIDTH or isinstance(node, ast.Name | ast.Constant):
+            return line
         if isinstance(node, ast.Tuple):
             return render((prefix, self.expressions.doc(node, False), suffix), self.indent)
         if omits_parentheses(node) and not chained(node):
@@ -45,7 +45,7 @@ class Statement:
         bare = self.expressions.bare
         match node:
             case ast.Assign(targets=targets, value=value):
-                left = "".join(render(bare(target), 0, 10**9) + " = " for target in targets)
+                left = "".join(flat(bare(target)) + " = " for target in targets)
                 return self.value(left, value)
             case ast.AnnAssign(target=target, annotation=annotation, value=ast.expr() as value):
                 left = f"{self.flat(target)}: {self.flat(annotation)} = "
@@ -59,7 +59,7 @@ class Statement:
             case ast.Assert(test=test, msg=message):
                 return self.assertion(test, message)
             case ast.For(target=target, iter=iterable):
-                return self.value(f"for {render(bare(target), 0, 10**9)} in ", iterable, ":")
+                return self.value(f"for {flat(bare(target))} in ", iterable, ":")
             case ast.If(test=test):
                 return self.value("if ", test, ":")
             case ast.With(items=[ast.withitem(context_expr=manager, optional_vars=None)]):
@@ -67,14 +67,14 @@ class Statement:
         return self.expressions.source.strip()
 
     def flat(self, node: ast.expr) -> str:
-        return render(self.expressions.doc(node, False), 0, 10**9)
+        return flat(self.expressions.doc(node, False))
 
     def assertion(self, test: ast.expr, message: ast.expr | None) -> str:
         if message is None:
             return self.value("assert ", test)
-        flat = f"assert {self.flat(test)}, {self.flat(message)}"
-        if self.indent + len(flat) <= WIDTH:
-            return flat
+        line = f"assert {self.flat(test)}, {self.flat(message)}"
+        if self.indent + len(line) <= WIDTH:
+            return line
         content = self.expressions.doc(message, True)
         return f"{self.value('assert ', test)}, " + render(bracket("(", content, ")"), self.indent, 0)
 

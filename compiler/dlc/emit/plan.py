@@ -14,22 +14,25 @@ local variable: a loop variable, a size read from a shape), "given" (prints as `
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from dlc.ir import Distribution, Expr, Location, TensorType
+from dlc_grammar.record import Struct
+
+
+class Piece(Struct):
+    """Whatever a plan is made of, besides values of the IR."""
+
 
 # ---------------------------------------------------------------- run-time expressions
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Code:
+class Code(Piece):
     """A run-time expression. `type` is its tensor type (None for tuples), in the unit's own terms."""
 
     type: TensorType | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Variable(Code):
     """A local variable, or a field of one: `x`, `r.out` (`field` is "out", `position` its place)."""
 
@@ -38,14 +41,12 @@ class Variable(Code):
     position: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Number(Code):
     """A compile-time number (or a size known only at run time) used as a scalar operand."""
 
     expr: Expr
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class WeightRead(Code):
     """A parameter or state: of this unit (`layer` empty) or of one of its layers (`embed.weight`).
 
@@ -58,7 +59,6 @@ class WeightRead(Code):
     state: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Primitive(Code):
     """A primitive applied: `op`, operands, and compile-time attributes by name (see reference/).
 
@@ -71,7 +71,6 @@ class Primitive(Code):
     constant: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class FunctionCall(Code):
     """A function of the file (`native` False: `name` is its unit) or a claimed std function.
 
@@ -91,7 +90,6 @@ class FunctionCall(Code):
     constant: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class LayerCall(Code):
     """A layer applied (or one of its methods).
 
@@ -117,7 +115,6 @@ class LayerCall(Code):
     index: tuple[Expr, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Draw(Code):
     """A random draw of `shape` (in `type`) from `distribution`. `name` is the sample's name.
 
@@ -129,7 +126,6 @@ class Draw(Code):
     like: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ListItem(Code):
     """`name[position]` of a Python list of tensors."""
 
@@ -137,7 +133,6 @@ class ListItem(Code):
     position: Expr
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Result(Code):
     """One result of a call with several: `call.field`, or `call[position]`."""
 
@@ -146,7 +141,6 @@ class Result(Code):
     position: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Choice(Code):
     """`then if condition else orelse`, decided at construction."""
 
@@ -155,7 +149,6 @@ class Choice(Code):
     orelse: Code
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Sequence(Code):
     """A Python list of tensors written out (`concat([a, b])` has its operands in `args` instead)."""
 
@@ -165,15 +158,13 @@ class Sequence(Code):
 # ---------------------------------------------------------------- statements of a method
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Statement:
+class Statement(Piece):
     """`origin` and `at` identify the syntax node whose value the statement computes."""
 
     origin: int
     at: Location
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ReadSizes(Statement):
     """`batch, time, dim = x.shape`: names of the sizes of `tensor` that are used, None where unused."""
 
@@ -181,7 +172,6 @@ class ReadSizes(Statement):
     tensor: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Assign(Statement):
     """`a = code`, or `a, b = code` for a call with several results. `comment`: the new shape, if any."""
 
@@ -190,7 +180,6 @@ class Assign(Statement):
     comment: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class AssignStatic(Statement):
     """A compile-time local that the text names and that is worth naming here."""
 
@@ -198,27 +187,23 @@ class AssignStatic(Statement):
     value: Expr
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class NewList(Statement):
     name: str
     items: tuple[Code, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Append(Statement):
     name: str
     item: Code
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Pop(Statement):
     """Drop the last item."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoopLayer:
+class LoopLayer(Piece):
     """A list of layers walked by a loop: `element` is the variable of one round.
 
     `source` is the attribute, or (`local`) the element variable of the loop around.
@@ -231,8 +216,7 @@ class LoopLayer:
     native: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Column:
+class Column(Piece):
     """Values, one a round, that have no expression in scope: a table beside the loop.
 
     Where `table` is given, the table is that expression (a column of the loop around, or an argument).
@@ -243,7 +227,6 @@ class Column:
     table: Expr | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Loop(Statement):
     """A compile-time loop kept as a loop.
 
@@ -264,22 +247,19 @@ class Loop(Statement):
     tensors: tuple[tuple[str, Code], ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Conditional(Statement):
     condition: Expr
     body: tuple[Statement, ...]
     orelse: tuple[Statement, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScanSource:
+class ScanSource(Piece):
     """`inside` is the slice variable; `value` the scanned tensor, None for the step number."""
 
     inside: str
     value: Code | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ScanLoop(Statement):
     """A run-time loop over `axis`; carried variables keep their names; `emitted` name stacked results.
 
@@ -300,13 +280,11 @@ class ScanLoop(Statement):
     stateful: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateState(Statement):
     name: str
     value: Code
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Assertion(Statement):
     """A condition on sizes checked when the method runs."""
 
@@ -314,7 +292,6 @@ class Assertion(Statement):
     message: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Return(Statement):
     """`names` are the record's field names where it has them."""
 
@@ -325,8 +302,7 @@ class Return(Statement):
 # ---------------------------------------------------------------- construction
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MakeWeight:
+class MakeWeight(Piece):
     """A parameter or state of the unit itself."""
 
     name: str
@@ -336,8 +312,7 @@ class MakeWeight:
     at: Location
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MakeLayer:
+class MakeLayer(Piece):
     """A sublayer: `self.name = unit(**arguments)`; in a loop it is appended to the list `name`.
 
     For a native, `arguments` has every static and size of its std definition by name; for a unit, exactly
@@ -349,19 +324,17 @@ class MakeLayer:
     native: bool
     arguments: Mapping[str, Expr]
     at: Location
-    inits: Mapping[str, Distribution] = field(default_factory=dict)
+    inits: Mapping[str, Distribution] = {}
     """For a native: what each of its weights is drawn from, by name."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MakeAbsent:
+class MakeAbsent(Piece):
     """No layer in this round: lists stay aligned with the loop."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MakeLoop:
+class MakeLoop(Piece):
     """A loop that appends to each list in `lists`; nested loops append lists to lists."""
 
     targets: tuple[str, ...]
@@ -373,8 +346,7 @@ class MakeLoop:
     rounds: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MakeConditional:
+class MakeConditional(Piece):
     condition: Expr
     body: tuple[Construction, ...]
     orelse: tuple[Construction, ...] = ()
@@ -385,8 +357,7 @@ Construction: TypeAlias = MakeWeight | MakeLayer | MakeAbsent | MakeLoop | MakeC
 # ---------------------------------------------------------------- units
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Argument:
+class Argument(Piece):
     """A compile-time argument: its Python name, annotation ("int", "float", "bool", "tuple[int, ...]",
     "str", "int | None"), and the .dl name it stands for. `size`: it is a size variable of an input."""
 
@@ -396,8 +367,7 @@ class Argument:
     size: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TensorArgument:
+class TensorArgument(Piece):
     """A tensor input of a method. `shape` are axis names for documentation, from the .dl signature."""
 
     name: str
@@ -406,8 +376,7 @@ class TensorArgument:
     shape: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MethodPlan:
+class MethodPlan(Piece):
     """A method of a unit, or a function's only method.
 
     `statics` are the constructor arguments that the body needs, itself or in the calls it makes.
@@ -424,8 +393,7 @@ class MethodPlan:
     constant: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unit:
+class Unit(Piece):
     """One class (block, net) or function of the generated file."""
 
     name: str
@@ -438,15 +406,13 @@ class Unit:
     at: Location
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConfigField:
+class ConfigField(Piece):
     name: str
     annotation: str
     value: object
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FilePlan:
+class FilePlan(Piece):
     """A whole model file: units from small to large, the network last."""
 
     network: str
@@ -456,7 +422,7 @@ class FilePlan:
     config: tuple[ConfigField, ...]
     units: tuple[Unit, ...]
     parameter_count: int
-    natives: frozenset[str] = field(default_factory=frozenset)
+    natives: frozenset[str] = frozenset()
     """The names of std definitions that the backend's natives stand for in this file."""
 
     @property

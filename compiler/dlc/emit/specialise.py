@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 from dlc.emit.forms import simplified
@@ -22,6 +21,7 @@ from dlc.emit.plan import (
     LayerCall,
     MakeConditional,
     MakeLayer,
+    Piece,
     Primitive,
     Return,
     Statement,
@@ -30,6 +30,7 @@ from dlc.emit.plan import (
 )
 from dlc.ir import Const, Distribution, Expr, Operation, Ref, TensorType
 from dlc.statics import operation
+from dlc_grammar.record import replace
 
 Change = Callable[[Expr], Expr]
 
@@ -66,11 +67,11 @@ def absent(config: Iterable[ConfigField]) -> dict[str, Const]:
 
 
 def nodes_of(value: Any) -> Iterator[Any]:
-    """Every dataclass inside a value, outermost first."""
-    if is_dataclass(value):
+    """Every piece of a plan inside a value, outermost first."""
+    if isinstance(value, Piece):
         yield value
-        for field in fields(value):
-            yield from nodes_of(getattr(value, field.name))
+        for field in value.FIELDS:
+            yield from nodes_of(getattr(value, field))
     elif isinstance(value, tuple):
         for item in value:
             yield from nodes_of(item)
@@ -129,9 +130,9 @@ def without_absent(unit: Unit, callee: str, unused: Mapping[str, frozenset[str]]
                 return tuple(map(visit, value))
             case Mapping():
                 return {key: visit(item) for key, item in value.items()}
-        if not is_dataclass(value) or isinstance(value, type):
+        if not isinstance(value, Piece):
             return value
-        value = replace(value, **{f.name: visit(getattr(value, f.name)) for f in fields(value)})
+        value = replace(value, **{field: visit(getattr(value, field)) for field in value.FIELDS})
         match value:
             case LayerCall(unit=name, native=False) if name == callee:
                 gone = unused.get(value.method, frozenset())
@@ -190,9 +191,9 @@ def mapped(value: Any, change: Change) -> Any:
             return tuple(mapped(item, change) for item in value)
         case Mapping():
             return {key: mapped(item, change) for key, item in value.items()}
-    if not is_dataclass(value) or isinstance(value, type):
+    if not isinstance(value, Piece):
         return value
-    new = {field.name: mapped(getattr(value, field.name), change) for field in fields(value)}
+    new = {field: mapped(getattr(value, field), change) for field in value.FIELDS}
     return decided(replace(value, **new))
 
 
@@ -266,9 +267,9 @@ def without_given(unit: Unit, callee: str, fixed: frozenset[str]) -> Unit:
                 return tuple(map(visit, value))
             case Mapping():
                 return {key: visit(item) for key, item in value.items()}
-        if not is_dataclass(value) or isinstance(value, type):
+        if not isinstance(value, Piece):
             return value
-        value = replace(value, **{f.name: visit(getattr(value, f.name)) for f in fields(value)})
+        value = replace(value, **{field: visit(getattr(value, field)) for field in value.FIELDS})
         match value:
             case MakeLayer(unit=name, native=False, arguments=given) if name == callee:
                 return replace(value, arguments=rest(given))

@@ -7,13 +7,13 @@ width of which only numbers are left. Types that mention such an option say its 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
-from dlc.emit.plan import Draw, FilePlan, MethodPlan
+from dlc.emit.plan import Draw, FilePlan, MethodPlan, Piece
 from dlc.emit.specialise import mapped, substitution
 from dlc.emit.units import axis_name
 from dlc.ir import Const, Distribution, Operation, Ref, TensorType
+from dlc_grammar.record import replace
 
 
 def without_unread(plan: FilePlan) -> FilePlan:
@@ -22,7 +22,7 @@ def without_unread(plan: FilePlan) -> FilePlan:
         collect_options(unit.construction, read)
         for method in unit.methods:
             collect_options(method.body, read)
-    unread = {f.name: Const(value=f.value) for f in plan.config if f.name not in read}  # type: ignore[arg-type]
+    unread = {f.name: Const(value=f.value) for f in plan.config if f.name not in read}
     if not unread:
         return plan
     change = substitution(unread, "config")
@@ -51,9 +51,9 @@ def collect_options(value: Any, found: set[str]) -> None:
     elif isinstance(value, Mapping):
         for item in value.values():
             collect_options(item, found)
-    elif is_dataclass(value):
-        for field in fields(value):
-            collect_options(getattr(value, field.name), found)
+    elif isinstance(value, Piece):
+        for field in value.FIELDS:
+            collect_options(getattr(value, field), found)
 
 
 def with_axes(method: MethodPlan) -> MethodPlan:
