@@ -216,7 +216,9 @@ def run_keras(reference: Reference, mode: str, folder: Path) -> None:
 
 
 def find(module: str, name: str) -> Reference:
-    return next(each for each in importlib.import_module(module).REFERENCES if each.name == name)
+    declared = importlib.import_module(module)
+    every = (*declared.REFERENCES, *getattr(declared, "OTHERS", ()))
+    return next(each for each in every if each.name == name)
 
 
 def main() -> None:

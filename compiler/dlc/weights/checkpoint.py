@@ -10,7 +10,7 @@ import json
 import math
 import struct
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import IO, Any
@@ -75,15 +75,15 @@ class Checkpoint:
 
     path: Path
     tensors: Mapping[str, Stored]
-    _open: dict[Path, Any] = field(default_factory=dict)
 
     def read(self, name: str) -> Array:
-        """The bits of a tensor: a view of the file."""
+        """The bits of a tensor: a view of the file, mapped as long as it is used."""
         found = self.tensors[name]
-        if found.file not in self._open:
-            self._open[found.file] = np.memmap(found.file, np.uint8, "r")
-        data = self._open[found.file][found.start : found.stop]
-        bits: Array = np.asarray(data).view(BITS[SIZES[found.dtype]]).reshape(found.shape)
+        dtype = BITS[SIZES[found.dtype]]
+        if found.stop == found.start:
+            return np.empty(found.shape, dtype)
+        data = np.memmap(found.file, np.uint8, "r", found.start, (found.stop - found.start,))
+        bits: Array = np.asarray(data).view(dtype).reshape(found.shape)
         return bits
 
     @cached_property
