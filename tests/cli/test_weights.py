@@ -116,6 +116,12 @@ def test_shards(run, net, tmp_path):
     again = tmp_path / "again.safetensors"
     assert run("import", "weights", net, tmp_path / "out", "-o", again).exit_code == 0
     assert again.read_bytes() == ours.read_bytes()
+    again.unlink()
+    parts = sorted((tmp_path / "out").glob("*.safetensors"))
+    assert run("import", "weights", net, *parts, "-o", again).exit_code == 0
+    assert again.read_bytes() == ours.read_bytes()
+    assert "E0810" in run("import", "weights", net, *parts, parts[0], "-o", again).stderr
+    assert "E0812" in run("import", "weights", net, *parts[1:], "-o", again).stderr
 
 
 def test_a_pickle_is_refused(run, net, tmp_path):

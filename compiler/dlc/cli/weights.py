@@ -14,7 +14,7 @@ from dlc.cli.verb import Function, json_option, set_option, verb
 from dlc.modules import listed
 from dlc.selecting import Argument, load_argument, select
 from dlc.trouble import stop
-from dlc.weights.checkpoint import NAMES, open_checkpoint
+from dlc.weights.checkpoint import NAMES, open_checkpoints
 from dlc.weights.convert import Converted, export_weights, import_weights, match_checkpoint
 from dlc.weights.maps import NameMap, Pattern, find_map
 from dlc_grammar.diagnostics import DiagnosticError
@@ -49,7 +49,7 @@ def common_options(function: Function) -> Function:
 
 @import_group.command("weights")
 @click.argument("file", metavar="FILE[:NET]")
-@click.argument("checkpoint", type=click.Path(path_type=Path))
+@click.argument("checkpoint", nargs=-1, required=True, type=click.Path(path_type=Path))
 @common_options
 @click.option(
     "--missing", multiple=True, metavar="PATTERN", help="Weights of ours that may get initial values."
@@ -60,7 +60,7 @@ def common_options(function: Function) -> Function:
 @verb
 def import_command(
     file: str,
-    checkpoint: Path,
+    checkpoint: tuple[Path, ...],
     name: str | None,
     output: Path,
     dtype: str | None,
@@ -72,7 +72,8 @@ def import_command(
 ) -> int:
     """Make our file of weights from a checkpoint of another library.
 
-    CHECKPOINT is a safetensors file, an index of shards, or a folder that holds one.
+    CHECKPOINT is a safetensors file, several that are one together, an index of shards, or a folder that
+    holds one.
     """
     watch = Stopwatch()
     net = select(file, settings)
@@ -140,7 +141,9 @@ def widened(map: NameMap, ignore: tuple[str, ...], missing: tuple[str, ...]) -> 
     return replace(map, dropped=map.dropped + more[0], missing=map.missing + more[1])
 
 
-def with_fitting_preset(error: DiagnosticError, net: Net, map: NameMap, checkpoint: Path) -> DiagnosticError:
+def with_fitting_preset(
+    error: DiagnosticError, net: Net, map: NameMap, checkpoint: tuple[Path, ...]
+) -> DiagnosticError:
     """The same error; where the checkpoint is one of another preset, the help says which."""
     first, *rest = error.diagnostics
     if first.code not in ("E0812", "E0813"):
@@ -150,7 +153,7 @@ def with_fitting_preset(error: DiagnosticError, net: Net, map: NameMap, checkpoi
             continue
         try:
             made = replace(find_map(other, map.name), dropped=map.dropped, missing=map.missing)
-            match_checkpoint(made, open_checkpoint(checkpoint))
+            match_checkpoint(made, open_checkpoints(checkpoint))
         except DiagnosticError:
             continue
         help = f"it fits `{other.label}`: write {net.module.loaded.name}:{other.label}"

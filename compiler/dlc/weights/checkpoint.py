@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import struct
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -92,6 +92,21 @@ class Checkpoint:
 
 
 # ---------------------------------------------------------------- reading
+
+
+def open_checkpoints(paths: Sequence[Path]) -> Checkpoint:
+    """Files that are one checkpoint together. Raises DiagnosticError (E0810)."""
+    opened = [open_checkpoint(path) for path in paths]
+    if len(opened) == 1:
+        return opened[0]
+    found: dict[str, Stored] = {}
+    for each in opened:
+        for name, stored in each.tensors.items():
+            if name in found:
+                text = f"`{name}` is in `{found[name].file}` and in `{stored.file}`"
+                raise stop("E0810", text, "give the shards of one checkpoint")
+            found[name] = stored
+    return Checkpoint(paths[0].parent, found)
 
 
 def open_checkpoint(path: Path) -> Checkpoint:

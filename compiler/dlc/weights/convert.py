@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from dlc.weights.checkpoint import (
     in_order,
     numbers,
     open_checkpoint,
+    open_checkpoints,
     shards,
     to_bits,
     write_tensors,
@@ -281,14 +282,20 @@ def tensor_of(made: Import, path: str) -> Array:
 
 
 def import_weights(
-    map: NameMap, checkpoint: Path, output: Path, *, dtype: str | None = None, seed: int = 0
+    map: NameMap,
+    checkpoint: Path | Sequence[Path],
+    output: Path,
+    *,
+    dtype: str | None = None,
+    seed: int = 0,
 ) -> Converted:
     """Writes our file of weights from a checkpoint of theirs. Raises DiagnosticError.
 
     `dtype`: F64, F32, F16 or BF16 for all tensors; without it each keeps its own. `seed` is for the initial
     values of what the checkpoint does not have.
     """
-    made = match_checkpoint(map, open_checkpoint(checkpoint))
+    paths = [checkpoint] if isinstance(checkpoint, Path) else checkpoint
+    made = match_checkpoint(map, open_checkpoints(paths))
     common = dtype or next((made.stored(entry).dtype for entry in made.found), "F32")
     initial = set(made.initial)
     own = {path: common if path in initial else made.dtype(path) for path in map.weights}
