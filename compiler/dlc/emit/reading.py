@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from dlc.emit.analysis import Analysis
 from dlc.emit.arguments import Source
@@ -36,6 +36,7 @@ from dlc.ir import (
     Weight,
 )
 from dlc.ir import Item as ItemNode
+from dlc_grammar.record import replace
 
 INFIX = frozenset((*OPERATOR_OF, "negative", "logical_not"))
 
