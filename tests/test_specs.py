@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -27,25 +27,35 @@ NAMED = {
 """Networks that must be there."""
 
 
-@pytest.fixture(autouse=True)
-def in_the_repository(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(ROOT)
+@dataclass
+class Spec:
+    """A file, checked once for all tests of it."""
+
+    path: str
+    report: api.CheckReport
+
+    @property
+    def module(self) -> api.Module:
+        assert self.report.module is not None
+        return self.report.module
 
 
-@pytest.mark.parametrize("spec", SPECS)
-def test_it_checks(spec: str) -> None:
-    report = api.check(spec)
-    assert report.ok, "\n".join(map(render, report.diagnostics))
-    assert not report.diagnostics
-    assert report.module is not None
-    assert report.expectations == len(report.module.items(syntax.Expect)) > 0
+@pytest.fixture(scope="module", params=SPECS)
+def spec(request: pytest.FixtureRequest) -> Spec:
+    """Tests run spec by spec, so that what was elaborated is used again and then given up."""
+    return Spec(request.param, api.check(ROOT / request.param))
 
 
-@pytest.mark.parametrize("spec", SPECS)
-def test_all_its_networks_are_generated(spec: str) -> None:
-    module = api.load(spec)
-    assert NAMED.get(spec, set()) <= set(module.nets)
-    for label, net in module.nets.items():
+def test_it_checks(spec: Spec) -> None:
+    assert spec.report.ok, "\n".join(map(render, spec.report.diagnostics))
+    assert not spec.report.diagnostics
+    assert spec.report.expectations == len(spec.module.items(syntax.Expect)) > 0
+
+
+def test_all_its_networks_are_generated(spec: Spec) -> None:
+    nets = spec.module.nets
+    assert NAMED.get(spec.path, set()) <= set(nets)
+    for label, net in nets.items():
         for target in TARGETS:
             backend = find_backend(target)
             assert backend is not None
@@ -63,8 +73,8 @@ def workshop() -> Iterator[Workshop]:
         yield shop
 
 
-def subjects(spec: str) -> list[Subject]:
-    found = find_subjects(api.load(spec), None, ())
+def subjects(spec: Spec) -> list[Subject]:
+    found = find_subjects(spec.module, None, ())
     assert found
     return found
 
@@ -76,8 +86,7 @@ def smallest(subject: Subject) -> Subject:
     return replace(subject, settings=replace(settings, seeds=(0,), sizes=sizes))
 
 
-@pytest.mark.parametrize("spec", SPECS)
-def test_it_is_proved(spec: str, workshop: Workshop) -> None:
+def test_it_is_proved(spec: Spec, workshop: Workshop) -> None:
     """Evaluation and training, float64 and float32, on one seed and the smallest sizes."""
     report = run_parity([smallest(each) for each in subjects(spec)], targets=TARGETS, workshop=workshop)
     assert report.ok, report.render()
@@ -86,8 +95,7 @@ def test_it_is_proved(spec: str, workshop: Workshop) -> None:
 
 
 @pytest.mark.sweep
-@pytest.mark.parametrize("spec", SPECS)
-def test_all_seeds_and_sizes(spec: str, workshop: Workshop) -> None:
+def test_all_seeds_and_sizes(spec: Spec, workshop: Workshop) -> None:
     """What `dlc parity` proves of a spec."""
     report = run_parity(subjects(spec), targets=TARGETS, workshop=workshop, truths=Truths())
     assert report.ok, report.render()

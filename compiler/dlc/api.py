@@ -58,13 +58,14 @@ class Net:
     @cached_property
     def program(self) -> ir.Program:
         """The typed program. Raises DiagnosticError."""
-        made, diagnostics = self.elaborate()
+        made, diagnostics = self.elaborated
         if made is None:
             raise DiagnosticError(diagnostics)
         return made
 
-    def elaborate(self) -> tuple[ir.Program | None, tuple[Diagnostic, ...]]:
-        """The typed program, or what is wrong with it."""
+    @cached_property
+    def elaborated(self) -> tuple[ir.Program | None, tuple[Diagnostic, ...]]:
+        """The typed program, or what is wrong with it; worked out once."""
         session = Session(self.module.loader)
         if self.module.cycles:
             return None, self.module.cycles
@@ -276,7 +277,7 @@ def check_module(
                 found.append(diagnostic)
 
     for net in module.nets.values() if only is None else [module.nets[only]]:
-        program, more = net.elaborate()
+        program, more = net.elaborated
         add(more)
         if program is not None:
             nets.append(programs.facts(program))

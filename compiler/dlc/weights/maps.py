@@ -317,7 +317,7 @@ def check_rules(rules: Rules, nets: list[tuple[Net, Module]]) -> list[Diagnostic
     used: set[object] = set()
     some: Mapping[str, ir.WeightSpec] = {}
     for net, module in nets:
-        program, errors = net.elaborate()
+        program, errors = net.elaborated
         if program is None or any(d.severity == "error" for d in errors):
             return []  # reported where the network is checked
         some = some or net.params
