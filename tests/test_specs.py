@@ -21,7 +21,16 @@ ROOT = Path(__file__).resolve().parent.parent
 SPECS = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "specs").rglob("*.dl"))
 TARGETS = ("torch", "jax", "keras")
 NAMED = {
+    "specs/language/bert.dl": {
+        *("BertMaskedLM.base", "BertMaskedLM.large", "BertClassifier.base", "BertClassifier.large")
+    },
     "specs/language/gpt2.dl": {"GPT2.small", "GPT2.medium", "GPT2.large", "GPT2.xl"},
+    "specs/language/llama.dl": {
+        *("Llama.llama2_7b", "Llama.llama2_13b", "Llama.llama2_70b", "Llama.llama3_8b", "Llama.mistral_7b")
+    },
+    "specs/language/mamba.dl": {"Mamba.m130"},
+    "specs/language/t5.dl": {"T5.small", "T5.base", "T5.large"},
+    "specs/multimodal/clip.dl": {"CLIP.b32"},
     "specs/vision/resnet.dl": {"ResNet.r18", "ResNet.r34", "ResNet.r50", "ResNet.r101", "ResNet.r152"},
 }
 """Networks that must be there."""
