@@ -81,8 +81,11 @@ class SizeText:
         dtype = "" if type_.dtype == "float" else type_.dtype
         return f"{dtype}[{', '.join(self.shape(type_))}]"
 
-    def count(self, count: int | dims.Dim) -> str:
-        """A number of operations: `36.9k T² + 218M T`; without the rounding of sizes it starts with `≈`."""
+    def count(self, count: int | dims.Dim, shown: int = MAX_TERMS) -> str:
+        """A number of operations: `36.9k T² + 218M T`; without the rounding of sizes it starts with `≈`.
+
+        Of its terms only the first ones are `shown`.
+        """
         found = dims.substitute(count, self.values) if isinstance(count, dims.Dim) else count
         if not isinstance(found, dims.Dim):
             return short(found) if found else "-"
@@ -91,7 +94,8 @@ class SizeText:
         if len(items) > MAX_TERMS or any(number < 0 for _, number in items):
             return f"by {', '.join(sorted(dims.variables(self.fixed(count))))}"
         texts = [" ".join([short(number), *map(_power, names)]) for names, number in items]
-        return ("" if exact else "≈") + " + ".join(texts)
+        more = ["…"] if len(texts) > shown else []
+        return ("" if exact else "≈") + " + ".join([*texts[:shown], *more])
 
 
 def _power(factor: tuple[str, int]) -> str:

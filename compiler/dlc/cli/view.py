@@ -20,6 +20,8 @@ from dlc.view import Builder, Entry, as_json, flat, input_text, structure
 WIDTH = 120
 """The width of a table that no terminal shows."""
 LEAST = 22
+ENOUGH = 38
+"""With less room for titles, counts of operations are shortened."""
 """So much of a title is always shown."""
 
 
@@ -76,7 +78,10 @@ def command(
         batch = None
     table = Table(builder, batch, depth)
     width = shutil.get_terminal_size((WIDTH, 0)).columns
-    for number, line in enumerate(align(fitted(table.rows(root, net.label), width), right=[2, 3])):
+    rows = table.rows(root, net.label)
+    if width - others(rows) < ENOUGH:
+        rows = Table(builder, batch, depth, terms=1).rows(root, net.label)
+    for number, line in enumerate(align(fitted(rows, width), right=[2, 3])):
         say(style(line, bold=True) if number == 0 else line)
     say()
     say(f"{net.label}({', '.join(f'{n}: {t}' for n, t in inputs)})")
@@ -85,9 +90,9 @@ def command(
         tell("A row with ×n stands for n in a row; its numbers are those of one.")
     if table.hidden:
         tell("Blocks like one above are not opened again (--depth 99 opens all).")
-    others = [name for name in names if name != chosen]
-    if others:
-        tell(f"Other methods: {', '.join(others)} (--method)")
+    methods = [name for name in names if name != chosen]
+    if methods:
+        tell(f"Other methods: {', '.join(methods)} (--method)")
     left = sorted(dims.variables(root.flops) - {batch}) if isinstance(root.flops, dims.Dim) else []
     if left:
         tell(f"FLOPs in numbers: {' '.join(f'--size {name}=1' for name in left)}")
@@ -106,7 +111,8 @@ def _write(path: Path, text: str) -> None:
 class Table:
     """The rows of a tree."""
 
-    def __init__(self, builder: Builder, batch: str | None, depth: int | None) -> None:
+    def __init__(self, builder: Builder, batch: str | None, depth: int | None, terms: int = 3) -> None:
+        self.terms = terms
         self.builder = builder
         self.batch = batch
         self.depth = depth
@@ -143,7 +149,7 @@ class Table:
         flops = entry.flops
         if self.batch and isinstance(flops, dims.Dim):
             flops = dims.substitute(flops, {self.batch: 1})
-        return self.builder.text.count(flops)
+        return self.builder.text.count(flops, self.terms)
 
     def totals(self, root: Entry) -> str:
         flops = self.flops(root)
@@ -163,9 +169,13 @@ def title(entry: Entry) -> str:
 
 def fitted(rows: list[tuple[str, str, str, str]], width: int) -> list[tuple[str, str, str, str]]:
     """Rows whose titles leave room for the other columns."""
-    others = sum(max(len(row[column]) for row in rows) + 2 for column in (1, 2, 3))
-    room = max(width - others, LEAST)
+    room = max(width - others(rows), LEAST)
     return [(_cut(name, room), *rest) for name, *rest in rows]  # type: ignore[misc]
+
+
+def others(rows: list[tuple[str, str, str, str]]) -> int:
+    """The width of all columns but the titles."""
+    return sum(max(len(row[column]) for row in rows) + 2 for column in (1, 2, 3))
 
 
 def _cut(text: str, room: int) -> str:
