@@ -88,6 +88,13 @@ def local_response_norm(
     )
     return x * (k + alpha / size * total) ** -beta
 ''',
+    "segment_max": '''\
+def segment_max(x: Array, ids: Array, count: int) -> Array:
+    """Return the largest element of each segment's rows, 0 where it has none."""
+    largest = jax.ops.segment_max(x, ids, count)
+    rows = jnp.bincount(ids, length=count).reshape(-1, *[1] * (x.ndim - 1))
+    return jnp.where(rows > 0, largest, 0.0)
+''',
     "expand_to": '''\
 def expand_to(x: Array, like: Array) -> Array:
     """Add axes of size 1 behind x until it has as many as `like`."""

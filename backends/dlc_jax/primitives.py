@@ -112,6 +112,14 @@ def one_hot(at: Application) -> str:
     return call("jax.nn.one_hot", at[0], at.text("size"), dtype=at.dtype("float"))
 
 
+def segment_sum(at: Application) -> str:
+    return call("jax.ops.segment_sum", at[0], at[1], at.text("count"))
+
+
+def segment_max(at: Application) -> str:
+    return call(at.helper("segment_max"), at[0], at[1], at.text("count"))
+
+
 def arange(at: Application) -> str:
     start, stop, step = at.text("start", "0"), at.text("stop"), at.text("step", "1")
     if stop == "None":
@@ -200,6 +208,8 @@ PRIMITIVES: Mapping[str, Lowering] = {
     "gather": gather,
     "gather_rows": gather_rows,
     "one_hot": one_hot,
+    "segment_sum": segment_sum,
+    "segment_max": segment_max,
     "arange": arange,
     "linspace": linspace,
     "full": full,

@@ -78,6 +78,13 @@ def max_pool(x: KerasTensor, size: int, stride: int, padding: int) -> KerasTenso
     pads = [(0, 0), *[(padding, padding)] * (len(x.shape) - 2), (0, 0)]
     return ops.max_pool(ops.pad(x, pads, constant_values=float("-inf")), size, stride)
 ''',
+    "segment_max": '''\
+def segment_max(x: KerasTensor, ids: KerasTensor, count: int) -> KerasTensor:
+    """Return the largest element of each segment's rows, 0 where it has none."""
+    rows = ops.segment_sum(ops.ones_like(ids), ids, count)
+    rows = ops.reshape(rows, (-1, *[1] * (len(x.shape) - 1)))
+    return ops.where(rows > 0, ops.segment_max(x, ids, count), 0.0)
+''',
     "upsample_bilinear": '''\
 def upsample_bilinear(x: KerasTensor, scale: int) -> KerasTensor:
     """Enlarge images; corners are not aligned."""

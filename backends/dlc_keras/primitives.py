@@ -133,6 +133,14 @@ def one_hot(at: Application) -> Text:
     return call("ops.one_hot", at[0], at.text("size"))
 
 
+def segment_sum(at: Application) -> Text:
+    return call("ops.segment_sum", at[0], at[1], at.text("count"))
+
+
+def segment_max(at: Application) -> Text:
+    return call(at.helper("segment_max"), at[0], at[1], at.text("count"))
+
+
 def arange(at: Application) -> Text:
     start, stop, step = at.text("start", 0), at.text("stop"), at.text("step", 1)
     if stop.code == "None":
@@ -220,6 +228,8 @@ PRIMITIVES: Mapping[str, Lowering] = {
     "gather": gather,
     "gather_rows": gather_rows,
     "one_hot": one_hot,
+    "segment_sum": segment_sum,
+    "segment_max": segment_max,
     "arange": arange,
     "linspace": linspace,
     "full": full,

@@ -15,4 +15,16 @@ def pad_same(x: Tensor, kernel: torch.Size, stride: int, dilation: int) -> Tenso
         pads += [total // 2, total - total // 2]
     return F.pad(x, pads)
 ''',
+    "segment_sum": '''\
+def segment_sum(x: Tensor, ids: Tensor, count: int) -> Tensor:
+    """Return the sum of each segment's rows, 0 where it has none."""
+    return x.new_zeros(count, *x.shape[1:]).index_add(0, ids, x)
+''',
+    "segment_max": '''\
+def segment_max(x: Tensor, ids: Tensor, count: int) -> Tensor:
+    """Return the largest element of each segment's rows, 0 where it has none."""
+    largest = x.new_full((count, *x.shape[1:]), -torch.inf).index_reduce(0, ids, x, "amax")
+    rows = torch.bincount(ids, minlength=count).view(-1, *[1] * (x.dim() - 1))
+    return torch.where(rows > 0, largest, 0.0)
+''',
 }

@@ -164,8 +164,9 @@ def einsum(app: Application) -> Text:
 
 
 def take(app: Application) -> Text:
+    """`F.embedding` for a weight, else rows by index."""
     table, ids = app.operands
-    if table.is_float and table.rank == 2:
+    if table.is_float and table.rank == 2 and table.text.code.startswith("self."):
         return call("F.embedding", ids.text, table.text)
     return subscript(table.text, ids.text)
 
@@ -183,6 +184,10 @@ def gather_rows(app: Application) -> Text:
 
 def one_hot(app: Application) -> Text:
     return to_dtype(call("F.one_hot", app.x, app.text("size")), app.float_dtype)
+
+
+def segments(app: Application) -> Text:
+    return call(app.around.helper(app.op), app.x, app.operands[1].text, app.text("count"))
 
 
 # ---------------------------------------------------------------- creation and conversion
@@ -287,6 +292,8 @@ PRIMITIVES: Mapping[str, Lowering] = {
     "gather": gather,
     "gather_rows": gather_rows,
     "one_hot": one_hot,
+    "segment_sum": segments,
+    "segment_max": segments,
     "arange": arange,
     "linspace": linspace,
     "full": full,

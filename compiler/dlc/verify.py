@@ -29,6 +29,8 @@ REQUIRED: Mapping[str, tuple[str, ...]] = {
     "cast": ("dtype",),
     "top_k": ("k",),
     "linspace": ("start", "stop", "count"),
+    "segment_sum": ("count",),
+    "segment_max": ("count",),
 }
 """Attributes without which a primitive means nothing."""
 

@@ -690,6 +690,25 @@ def one_hot(site: Application) -> list[TensorType]:
     return [TensorType(dtype="float", shape=(*ids.shape, size))]
 
 
+def segments(site: Application) -> list[TensorType]:
+    """One row for each of `count` segments, from rows with an id each."""
+    x, ids = site.type(0), site.type(1)
+    if ids.dtype != "int" or ids.rank != 1 or x.rank < 1:
+        raise site.fail(
+            "E0307" if ids.dtype != "int" else "E0302",
+            f"{site.shown} needs rows and an int id for each",
+            f"these are {x} and {ids}",
+            help="the rows of x are along its first axis, ids is int[N]",
+        )
+    if x.dtype == "bool" or (site.op == "segment_max" and x.dtype not in FLOATS):
+        raise site.fail(
+            "E0307", f"{site.shown} of {x}", "this cannot be added up", help="convert it: cast(x, float)"
+        )
+    require_equal(site, x.shape[0], ids.shape[0], site.span, f"{site.shown} of {x} by {ids}", "")
+    count = sizes_of(site, site.attrs["count"], "count")[0]
+    return [TensorType(dtype=x.dtype, shape=(count, *x.shape[1:]))]
+
+
 def arange(site: Application) -> list[TensorType]:
     """`arange(stop)`, `arange(start, stop)`, `arange(start, stop, step)`."""
     start, stop, step = site.attr("start"), site.attr("stop"), site.attr("step")
@@ -1012,6 +1031,8 @@ RULES: dict[str, Callable[[Application], list[TensorType]]] = {
     "take": take,
     "gather": gather,
     "one_hot": one_hot,
+    "segment_sum": segments,
+    "segment_max": segments,
     "arange": arange,
     "linspace": linspace,
     "full": full,

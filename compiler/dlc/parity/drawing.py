@@ -25,6 +25,9 @@ from dlc.reference.interpreter import Interpreter, Result
 from dlc.reference.sampling import Draw, SampleSource, draw, generator, random_weights
 
 INDEXED_AXIS = {"take": 0, "gather": -1, "gather_rows": 1}
+"""The axis of the first operand that the second one indexes."""
+COUNTED = {"one_hot": "size", "segment_sum": "count", "segment_max": "count"}
+"""The attribute that bounds the last operand."""
 LOOSE_BOUND = 4
 
 
@@ -153,8 +156,8 @@ def indexed_sizes(result: Result, start: int) -> Sequence[int]:
         if name in INDEXED_AXIS and entry.inputs[1] in tainted:
             table, ids = (values[slot] for slot in entry.inputs[:2])
             sizes.append(table.shape[INDEXED_AXIS[name]] - int(ids.max(initial=0)))
-        elif name == "one_hot":
-            sizes.append(int(entry.attrs["size"]) - int(values[entry.inputs[0]].max(initial=0)))
+        elif name in COUNTED and entry.inputs[-1] in tainted:
+            sizes.append(int(entry.attrs[COUNTED[name]]) - int(values[entry.inputs[-1]].max(initial=0)))
         tainted.update(slot for slot in entry.outputs if values[slot].dtype.kind in "iu")
     return sizes
 

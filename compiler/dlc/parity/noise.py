@@ -55,6 +55,7 @@ BRANCHING = frozenset(
         "top_k",
         "max_pool1d",
         "max_pool2d",
+        "segment_max",
     ]
 )
 """Primitives whose value or gradient jumps."""

@@ -1,8 +1,9 @@
-"""Primitives that read by integer index: take, gather, gather_rows, one_hot.
+"""Primitives that read or add up by integer index: take, gather, gather_rows, one_hot, segment_sum,
+segment_max.
 
 In: a float array and integer ids that must be in range (out of range raises IndexError: frameworks
-clamp, wrap or fill differently). Out: the selected elements; gradients add up where an index
-repeats.
+clamp, wrap or fill differently). Out: the selected elements, whose gradients add up where an index
+repeats; or one row for each segment, 0 for one without rows.
 """
 
 from __future__ import annotations
@@ -11,7 +12,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dlc.reference.primitive import SPREADS, Array, Case, constant_vjp, define
+from dlc.reference.primitive import (
+    ARITHMETIC,
+    SPREADS,
+    SUM,
+    Array,
+    Case,
+    Rounding,
+    constant_vjp,
+    define,
+)
 
 
 def _check(ids: Array, size: int) -> None:
@@ -61,6 +71,34 @@ def one_hot(ids: Array, *, size: int) -> Array:
     return np.asarray(ids[..., None] == np.arange(size), dtype=np.float64)
 
 
+def segment_sum(x: Array, ids: Array, *, count: int) -> Array:
+    """Rows added up by id: `[N, *R]` with ids `[N]` gives `[count, *R]`."""
+    _check(ids, count)
+    total = np.zeros((count, *x.shape[1:]), x.dtype)
+    np.add.at(total, ids, x)
+    return total
+
+
+def segment_sum_vjp(g: Array, y: Array, x: Array, ids: Array, *, count: int) -> tuple[Array, None]:
+    return g[ids], None
+
+
+def segment_max(x: Array, ids: Array, *, count: int) -> Array:
+    """The largest of each segment: `[N, *R]` with ids `[N]` gives `[count, *R]`."""
+    _check(ids, count)
+    largest = np.full((count, *x.shape[1:]), -np.inf)
+    np.maximum.at(largest, ids, x)
+    largest[~np.isin(np.arange(count), ids)] = 0.0
+    return largest
+
+
+def segment_max_vjp(g: Array, y: Array, x: Array, ids: Array, *, count: int) -> tuple[Array, None]:
+    """Equal largest elements share the gradient evenly."""
+    chosen = (x == y[ids]).astype(np.float64)
+    ties = segment_sum(chosen, ids, count=count)
+    return chosen * (g / np.maximum(ties, 1.0))[ids], None
+
+
 def _takes(rng: np.random.Generator) -> Sequence[Case]:
     return [
         ((rng.normal(size=(5, 3)), np.array([[0, 4], [4, 1]])), {}),
@@ -84,9 +122,29 @@ def _hots(rng: np.random.Generator) -> Sequence[Case]:
     return [((rng.integers(0, 4, (2, 3)),), {"size": 4}), ((np.array(1),), {"size": 3})]
 
 
+def _segments(rng: np.random.Generator) -> Sequence[Case]:
+    """Segments of several rows, of one, and of none; ids in no order; a maximum of 0."""
+    return [
+        ((np.array([-1.5, 0.0, -0.5, -2.0]), np.array([0, 0, 2, 2])), {"count": 3}),
+        ((rng.normal(size=(6, 3)), np.array([4, 0, 1, 0, 4, 4])), {"count": 5}),
+        ((rng.normal(size=(5, 2, 3)), np.array([1, 1, 0, 1, 0])), {"count": 2}),
+        ((rng.normal(size=4), np.array([2, 2, 2, 0])), {"count": 4}),
+        ((rng.normal(size=(1, 2)), np.array([0])), {"count": 1}),
+    ]
+
+
+def _sums(rng: np.random.Generator) -> Sequence[Case]:
+    return [
+        *_segments(rng),
+        ((rng.integers(0, 9, (4, 2)), np.array([1, 0, 1, 1])), {"count": 3}),
+    ]
+
+
 INDEXING = (
     define("take", take, take_vjp, _takes, SPREADS),
     define("gather", gather, gather_vjp, _gathers),
     define("gather_rows", gather_rows, gather_rows_vjp, _rows),
     define("one_hot", one_hot, constant_vjp, _hots),
+    define("segment_sum", segment_sum, segment_sum_vjp, _sums, Rounding(SUM, 0.0, absolute_forward=True)),
+    define("segment_max", segment_max, segment_max_vjp, _segments, Rounding(0.0, ARITHMETIC)),
 )
