@@ -67,8 +67,11 @@ def injected(samples: SampleQueue) -> Iterator[None]:
     def randint(key: Any, shape: Any, minval: Any, maxval: Any, dtype: Any = int, **_: Any) -> Any:
         return jnp.asarray(samples.next("randint", tuple(shape)), dtype)
 
+    def gumbel(key: Any, shape: Any = (), dtype: Any = float, **_: Any) -> Any:
+        return -jnp.log(-jnp.log(jnp.asarray(samples.next("uniform", tuple(shape)), dtype)))
+
     with ExitStack() as stack:
-        for draw in (bernoulli, normal, uniform, randint):
+        for draw in (bernoulli, normal, uniform, randint, gumbel):
             stack.enter_context(mock.patch.object(jax.random, draw.__name__, draw))
         yield
 

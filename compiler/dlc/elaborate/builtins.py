@@ -36,8 +36,15 @@ DISTRIBUTIONS: Mapping[str, tuple[tuple[str, float | None], ...]] = {
     "glorot_normal": (),
     "lecun_normal": (),
     "orthogonal": (("gain", 1.0),),
+    "gumbel": (),
 }
 """Distributions and their arguments with defaults. The arguments keep these names in the IR."""
+
+DRAWS = ("normal", "uniform", "bernoulli", "randint", "gumbel")
+"""What `sample` draws from."""
+
+ONLY_DRAWS = ("bernoulli", "randint", "gumbel")
+"""What no weight starts with."""
 
 AMBIGUOUS = {"zeros", "ones"}
 """Also tensor functions: a distribution only without arguments."""
@@ -317,9 +324,18 @@ def convert(frame: Frame, dtype: DTypeValue, given: Arguments, node: syntax.Node
     return call(frame, Builtin(dtype.name), given, node)
 
 
-def ir_distribution(value: AnyValue, span: Any) -> ir.Distribution:
-    """A distribution for the IR, or E0231."""
+def ir_distribution(value: AnyValue, span: Any, *, sample: bool = False) -> ir.Distribution:
+    """A distribution for the IR, of a sample or of a weight, or E0231."""
     if isinstance(value, DistributionValue):
+        if (value.name not in DRAWS) if sample else (value.name in ONLY_DRAWS):
+            wanted = "a sample draws from " + ", ".join(DRAWS)
+            raise fail(
+                "E0231",
+                f"`{value.name}` is not for {'samples' if sample else 'weights'}",
+                span,
+                "this distribution",
+                help=wanted if sample else "write for example normal(0.0, 0.02) or uniform(-0.1, 0.1)",
+            )
         return ir.Distribution(name=value.name, args=value.args)
     if isinstance(value, values.Poison):
         raise Failed(None)

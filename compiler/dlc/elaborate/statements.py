@@ -284,7 +284,9 @@ def _variable(frame: Frame, node: syntax.Variable) -> None:
             help="put the loop's body into a block",
         )
     type_ = signatures.tensor_type(frame, node.type)
-    distribution = builtins.ir_distribution(evaluate(frame, node.distribution), node.distribution.span)
+    distribution = builtins.ir_distribution(
+        evaluate(frame, node.distribution), node.distribution.span, sample=node.kind == "sample"
+    )
     if node.kind == "sample":
         if any(key[0] == name for key in frame.builder.layers):
             raise fail(
