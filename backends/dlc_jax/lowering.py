@@ -106,7 +106,10 @@ def elements(expr: Expr) -> tuple[Expr, ...]:
     """The elements of a list, each with its own expression."""
     if isinstance(expr, Operation) and expr.op == "tuple":
         return expr.args
-    return tuple(Const(value=item) for item in expr.value)
+    if isinstance(expr, Const):
+        return tuple(Const(value=item) for item in expr.value)
+    places = (Const(value=place) for place in range(len(expr.value)))
+    return tuple(Operation(op="index", args=(expr, place), value=expr.value[place.value]) for place in places)
 
 
 def call(name: str, *arguments: str, **options: str | None) -> str:

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 
-from dlc.emit.expressions import Text, call, list_of, message, tuple_of
+from dlc.emit.expressions import Text, call, list_of, message
 from dlc.emit.naming import PLAIN_VALUES, plural, unused
 from dlc.emit.plan import (
     Append,
@@ -171,7 +171,7 @@ class Body(Expressions):
         for column in loop.columns:
             if self.name(column.name) in read:
                 targets.append(self.name(column.name))
-                sources.append(tuple_of(map(self.text, column.values)))
+                sources.append(self.text(column.whole))
         for name, walked in loop.tensors:
             targets.append(self.name(name))
             sources.append(self.code(walked))

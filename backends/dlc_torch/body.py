@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dlc.emit import plan
-from dlc.emit.expressions import Text, call, list_of, literal, message, method, tuple_of
+from dlc.emit.expressions import Text, call, list_of, literal, message, method
 from dlc.emit.printer import FileWriter
 from dlc.ir import Expr, Operation, Ref
 from dlc_grammar.record import replace
@@ -125,7 +125,7 @@ class BodyPrinter:
         skipped |= {target for target in statement.targets if not self.reads(target)}
         sources = [(layer.element, layer_list(layer)) for layer in statement.layers]
         sources += [
-            (column.name, tuple_of(self.scope.text(value) for value in column.values))
+            (column.name, self.scope.text(column.whole))
             for column in statement.columns
             if column.name not in statement.static_only and self.reads(column.name)
         ]

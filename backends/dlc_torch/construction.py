@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 
 from dlc.emit import plan
-from dlc.emit.expressions import Text, call, choice, tuple_of
+from dlc.emit.expressions import Text, call, choice
 from dlc.emit.printer import FileWriter
 from dlc.ir import Const, Expr, Operation
 from dlc_torch.blocks import BLOCKS, Arguments
@@ -91,9 +91,7 @@ class ConstructionPrinter:
         unread = frozenset(t for t in loop.targets if t not in read)
         sources = [iterable_text(loop.targets, unread, loop.iterable, self.scope)]
         sources += [
-            (column.name, tuple_of(self.scope.text(value) for value in column.values))
-            for column in loop.columns
-            if column.name in read
+            (column.name, self.scope.text(column.whole)) for column in loop.columns if column.name in read
         ]
         if len(sources) > 1 and unread == frozenset(loop.targets):
             sources = sources[1:]

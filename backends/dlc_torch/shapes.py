@@ -264,8 +264,9 @@ def backwards(app: Application, x: Text, axis: int, bounds: Sequence[Expr]) -> T
 
 
 def flip(app: Application) -> Text:
-    axis = app.value("axis")
-    return app.on("flip", *axes_text(axis if isinstance(axis, tuple) else (axis,)))
+    several = isinstance(app.value("axis"), tuple)
+    axes = map(app.around.text, app.items("axis")) if several else (app.text("axis"),)
+    return app.on("flip", *axes)
 
 
 def pad(app: Application) -> Text:

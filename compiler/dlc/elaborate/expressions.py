@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from dlc import ir, statics, values
@@ -556,15 +556,20 @@ def _index(frame: Frame, node: syntax.Index) -> AnyValue:
     ):
         return _list_index(frame, node, value)
     operand = calls.expect_tensor(frame, value, node.value.span)
-    subscripts = tuple(_subscript(frame, s) for s in node.subscripts)
-    return calls.apply(frame, "index", [operand], {"subscripts": Const(value=subscripts)}, node)
+    subscripts = _joint([_subscript(frame, s) for s in node.subscripts])
+    return calls.apply(frame, "index", [operand], {"subscripts": subscripts}, node)
 
 
-def _subscript(frame: Frame, node: Any) -> object:
+def _joint(parts: Sequence[Expr]) -> Expr:
+    return statics.operation("tuple", parts, tuple(part.value for part in parts))
+
+
+def _subscript(frame: Frame, node: Any) -> Expr:
     if isinstance(node, syntax.Ellipsis_):
-        return "..."
+        return Const(value="...")
     if isinstance(node, syntax.Slice):
-        return ("slice", *(_bound(frame, part) for part in (node.start, node.stop, node.step)))
+        bounds = (_bound(frame, part) for part in (node.start, node.stop, node.step))
+        return _joint([Const(value="slice"), *bounds])
     found = static(frame, node, "a position")
     if not isinstance(found.value, int) or isinstance(found.value, bool):
         raise fail(
@@ -574,12 +579,12 @@ def _subscript(frame: Frame, node: Any) -> object:
             f"this is {statics.describe(found.value)}",
             help="pick by a tensor of positions with take(x, ids) or gather(x, ids)",
         )
-    return found.value
+    return found
 
 
-def _bound(frame: Frame, node: syntax.Expr | None) -> object:
+def _bound(frame: Frame, node: syntax.Expr | None) -> Expr:
     if node is None:
-        return None
+        return Const(value=None)
     found = static(frame, node, "a slice bound")
     if not isinstance(found.value, (int, Dim)):
         raise fail(
@@ -589,7 +594,7 @@ def _bound(frame: Frame, node: syntax.Expr | None) -> object:
             f"this is {statics.describe(found.value)}",
             help="write for example x[1:3]",
         )
-    return found.value
+    return found
 
 
 def _positions(count: int) -> str:

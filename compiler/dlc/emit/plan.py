@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
-from dlc.ir import Distribution, Expr, Location, TensorType
+from dlc.ir import Distribution, Expr, Location, Operation, TensorType
 from dlc_grammar.record import Struct
 
 
@@ -225,6 +225,13 @@ class Column(Piece):
     name: str
     values: tuple[Expr, ...]
     table: Expr | None = None
+
+    @property
+    def whole(self) -> Expr:
+        """The table as one expression."""
+        if self.table is not None:
+            return self.table
+        return Operation(op="tuple", args=self.values, value=tuple(each.value for each in self.values))
 
 
 class Loop(Statement):

@@ -10,6 +10,7 @@ from dlc.emit.arguments import Source
 from dlc.emit.callees import Registry
 from dlc.emit.calling import write_call
 from dlc.emit.expressions import OPERATOR_OF
+from dlc.emit.forms import same
 from dlc.emit.merge import Block, CannotMerge, Step, Strand
 from dlc.emit.operands import ABSENT, Operands, Slot, Token, item_operands, static_token
 from dlc.emit.plan import (
@@ -30,6 +31,7 @@ from dlc.ir import (
     Const,
     Definition,
     Distribution,
+    Expr,
     Static,
     TensorType,
     Use,
@@ -39,6 +41,13 @@ from dlc.ir import Item as ItemNode
 from dlc_grammar.record import replace
 
 INFIX = frozenset((*OPERATOR_OF, "negative", "logical_not"))
+
+FORMS = frozenset(("axes", "descending", "equation", "keep", "mode", "pattern"))
+"""Attributes whose value decides how code is written: code for several values is not one line."""
+
+
+def decides_form(op: str, attribute: str) -> bool:
+    return attribute in FORMS or (attribute == "axis" and op == "prod")
 
 
 @dataclass(slots=True)
@@ -248,10 +257,15 @@ class Reader:
             args = self.arguments(step, draft)
         if len({(n.op, frozenset(n.attrs), n.constant) for n in nodes if isinstance(n, Apply)}) > 1:
             raise CannotMerge(f"{first.at}: different attributes")
-        attrs = {
-            name: self.terms.express([n.attrs[name] for n in nodes if isinstance(n, Apply)], strands, name)
-            for name in first.attrs
-        }
+        attrs: dict[str, Expr] = {}
+        for name in first.attrs:
+            exprs = [n.attrs[name] for n in nodes if isinstance(n, Apply)]
+            if decides_form(first.op, name):
+                if not all(same(expr.value, exprs[0].value) for expr in exprs[1:]):
+                    raise CannotMerge(f"{first.at}: `{name}` differs")
+                attrs[name] = Const(value=exprs[0].value)
+            else:
+                attrs[name] = self.terms.express(exprs, strands, name)
         if first.op not in INFIX:
             draft.depth += 1
         result = self.type([n.outputs[0].type for n in nodes if isinstance(n, Apply)], strands)

@@ -57,6 +57,25 @@ PROGRAMS = {
           return rearrange(q, "b h t k -> b t (h k)") @ transpose(embed.weight)
         }
     """,
+    "Sliced": """
+        block Stack(widths: list[int])(x: float[B, D]) -> float[B, widths[-1]] {
+          for width in widths { x = x -> fc: Linear(width) -> tanh }
+          return x
+        }
+        fn turned(x: float[B, A, C], axes: list[int], axis: int) -> float[...] {
+          return flip(transpose(x, axes), axis)
+        }
+        net Sliced(a: list[int] = [5, 4], b: list[int] = [6, 3])(x: float[B, 4], i: int[B]) -> float[B, 17] {
+          parts = [x -> one: Stack(a) -> two: Stack(b)]
+          for k in range(1, 4) {
+            parts = parts + [rearrange(x[:, k], "b -> b 1") * k + x[:, :k] -> fc: Linear(k)]
+          }
+          y = rearrange(stack([x[:, k] for k in range(4)]), "k b -> b k 1") * rearrange(x, "b k -> b 1 k")
+          z = turned(y, [0, 2, 1], 1) + turned(y, [0, 1, 2], 2)
+          s = take(segment_max(x, i, 4), i) + segment_softmax(x, i, 4) * take(segment_mean(x, i, 4), i)
+          return concat(parts + [s, mean(z, axis=1)], axis=1)
+        }
+    """,
     "Biased": """
         from std.attention import attention
         block Scored(heads: int)(x: float[B, T, D], mask: bool[*M], bias: float[*P]? = none)

@@ -107,6 +107,49 @@ net Net(depth: int = 2)(x: float[B, 4]) -> float[B, 4] {
     assert "x = (skips[i] + up(x with out=4, use_bias=True))" in made
 
 
+def test_subscripts_keep_their_expressions() -> None:
+    made = plan("""
+net Net(n: int = 3)(x: float[B, 4]) -> float[B, n] {
+  parts = []
+  for i in range(n) { parts = parts + [x[:, i]] }
+  return stack(parts, axis=1)
+}
+""")
+    assert "for i in range(config.n):" in made
+    assert "subscripts=(('slice', None, None, None), i)" in made
+
+
+def test_a_table_that_differs_between_two_uses_is_an_argument() -> None:
+    made = plan("""
+block Stack(widths: list[int])(x: float[B, D]) -> float[B, widths[-1]] {
+  for width in widths { x = x -> fc: Linear(width) }
+  return x
+}
+net Net()(x: float[B, 3]) -> float[B, 8] { return x -> one: Stack([4, 5]) -> two: Stack([7, 8]) }
+""")
+    assert "make fc: for width, in_dim in self.widths | self.in_dim_table:" in made
+    assert "in_dim_table=(3, 4)" in made
+    assert "in_dim_table=(5, 7)" in made
+
+
+def test_functions_that_move_axes_differently_stay_apart() -> None:
+    made = plan("""
+fn turn(x: float[A, B, C], axes: list[int]) -> float[...] { return transpose(x, axes) }
+net Net()(x: float[B, 4, 4]) -> float[B, 4, 4] { return turn(turn(x, [0, 2, 1]), [0, 1, 2]) }
+""")
+    assert made.count("fn turn") == 2
+
+
+def test_a_result_that_nothing_reads_has_no_name() -> None:
+    made = plan("""
+net Net()(x: float[B, 4]) -> int[B, 2] {
+  values, ids = top_k(x, 2)
+  return ids
+}
+""")
+    assert "_, ids = top_k(x" in made
+
+
 def test_nested_loops_are_nested_lists() -> None:
     made = plan("""
 net Net(stages: list[(int, int)] = [(4, 1), (8, 2)])(x: float[B, 3, H, W]) {
