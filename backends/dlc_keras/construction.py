@@ -9,18 +9,21 @@ from dataclasses import dataclass
 from dlc.emit.expressions import ExpressionPrinter, Text, call, literal, text, tuple_of
 from dlc.emit.plan import (
     Construction,
+    LayerCall,
     MakeAbsent,
     MakeConditional,
     MakeLayer,
     MakeLoop,
     MakeWeight,
     Unit,
+    WeightRead,
 )
 from dlc.emit.printer import FileWriter
 from dlc.ir import Const, Expr, Operation, Ref
 from dlc_keras.distributions import own_initializer
 from dlc_keras.file import File
 from dlc_keras.natives import LAYERS, Making, is_padded
+from dlc_keras.walking import all_codes
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,8 @@ class Constructor:
         else:
             attribute = self.file.attribute(item.name)
             self.writer.statement(f"self.{attribute} = {self.made(item, literal(item.name))}")
+            if item.native and item.unit == "Embedding" and read_before_applied(self.unit, item.name):
+                self.writer.statement(f"self.{attribute}.build()", comment="its table is read first")
 
     def name(self, item: MakeLayer, scope: Scope) -> Text:
         """`f"h_{i}"`: dots would break Keras' torch backend."""
@@ -193,7 +198,7 @@ class Constructor:
         for column in item.columns:
             if (name := self.file.variable(column.name)) in read:
                 targets.append(name)
-                sources.append(tuple_of(map(self.text, column.values)))
+                sources.append(self.text(column.whole))
         if set(names) != {"_"} or not sources:
             together = f"({', '.join(names)})" if len(names) > 1 and sources else ", ".join(names)
             targets.insert(0, together)
@@ -201,6 +206,17 @@ class Constructor:
         if len(sources) == 1:
             return f"for {targets[0]} in {sources[0]}"
         return f"for {', '.join(targets)} in zip({', '.join(text(one).item for one in sources)})"
+
+
+def read_before_applied(unit: Unit, layer: str) -> bool:
+    """Whether a method reads a weight of a layer before it applies the layer: Keras makes weights late."""
+    for method in unit.methods:
+        for code in all_codes(method.body):
+            if isinstance(code, WeightRead) and code.layer == (layer,):
+                return True
+            if isinstance(code, LayerCall) and code.layer == layer:
+                break
+    return False
 
 
 def words_in(code: str) -> frozenset[str]:

@@ -257,3 +257,54 @@ def test_a_mistake_in_a_block_names_the_call() -> None:
 
 def test_check_knows_the_keys_that_a_parity_run_reads() -> None:
     assert set(resolve.PARITY) == {*parity_section.SETTINGS, *parity_section.SECTIONS}
+
+
+SHARED = """
+net A() {
+  table = Embedding(5, 3)
+  fn forward(ids: int[B]) -> float[B, 3] { return table(ids) }
+  fn nearest(x: float[B, 3]) -> int[B] { return argmax(x @ transpose(table.weight)) }
+}
+"""
+
+
+def test_a_method_reads_a_weight_of_a_layer_that_another_method_applies() -> None:
+    program = build(SHARED)
+    layers = {name: [layer.name for layer in d.layers] for name, d in program.definitions.items()}
+    assert [layers[method.eval] for method in program.methods] == [["table"], ["table"]]
+    assert shapes(program) == {"table.weight": (5, 3)}
+
+
+def test_a_weight_of_a_layer_that_nothing_applies() -> None:
+    assert codes(net("table = Embedding(5, 8)\n  return x @ transpose(table.weight)")) == ["E0225"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "param w: float[8] ~ bernoulli(0.5)\n  return x * w",
+        "param w: float[8] ~ gumbel()\n  return x * w",
+        "sample w: float[B, 8] ~ he_normal()\n  return x * w",
+        "sample w: float[B, 8] ~ zeros()\n  return x * w",
+    ],
+)
+def test_weights_and_samples_have_their_own_distributions(body: str) -> None:
+    assert codes(net(body)) == ["E0231"]
+
+
+@pytest.mark.parametrize(
+    ("expression", "code"),
+    [
+        ("segment_sum(x, i, B)", None),
+        ("segment_sum(x, i, 3)", None),
+        ("segment_sum(x, x, 3)", "E0307"),
+        ("segment_sum(x > 0.0, i, 3)", "E0307"),
+        ("segment_max(i, i, 3)", "E0307"),
+        ("segment_sum(transpose(x), i, 3)", "E0301"),
+        ("segment_sum(x, i, 0)", "E0306"),
+        ('segment_sum(x, rearrange(i, "b -> b 1"), 3)', "E0302"),
+    ],
+)
+def test_segments(expression: str, code: str | None) -> None:
+    text = net(f"return {expression}", inputs="x: float[B, 8], i: int[B]")
+    assert codes(text) == ([code] if code else [])

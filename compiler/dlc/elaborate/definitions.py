@@ -137,7 +137,9 @@ def _build(session: Session, recipe: Recipe) -> Elaborated:
         raise Failed(None)
     outputs = _outputs(frame, recipe)
     definition = _definition(session, frame, recipe, inputs, outputs)
-    return Elaborated(definition, tuple(builder.init_rules), dict(builder.layers))
+    read = {path[0] for path in builder.weight_values if len(path) > 1}
+    only_read = tuple(v for v in builder.layers.values() if v.name in read and not v.definitions)
+    return Elaborated(definition, tuple(builder.init_rules), dict(builder.layers), only_read)
 
 
 def _bind_inputs(frame: Frame, recipe: Recipe) -> tuple[ir.Input, ...]:

@@ -28,6 +28,8 @@ class Elaborated:
     definition: ir.Definition
     init_rules: tuple[InitRule, ...]
     layers: dict[tuple[str, tuple[int, ...]], LayerValue]
+    only_read: tuple[LayerValue, ...] = ()
+    """Layers that it reads weights of and does not apply: another method does."""
 
 
 @dataclass(frozen=True)

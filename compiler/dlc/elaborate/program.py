@@ -143,6 +143,7 @@ def _elaborate_net(session: Session, module: LoadedModule, block: BlockValue) ->
                 help="give it inputs, or write fn forward(...)",
             )
         _labels_across_methods(session, made)
+        reached = _complete_layers(session, _reached(session, made))
         weights = collect_weights(session, made)
     except Failed as failed:
         session.report(failed.diagnostic)
@@ -152,7 +153,46 @@ def _elaborate_net(session: Session, module: LoadedModule, block: BlockValue) ->
         return None
     if len(session.diagnostics) > before and any(d.severity == "error" for d in session.diagnostics[before:]):
         return None
-    return _program(session, module, block, methods, made, weights)
+    return _program(session, module, block, methods, reached, weights)
+
+
+def _reached(session: Session, made: list[Elaborated]) -> dict[str, Elaborated]:
+    """What the methods of a net call, by id, in the order in which it was elaborated."""
+    found: set[str] = set()
+    stack = [item.definition.id for item in made]
+    while stack:
+        name = stack.pop()
+        if name not in found:
+            found.add(name)
+            stack.extend(callees(session.definitions[name].definition.body))
+    return {name: item for name, item in session.definitions.items() if name in found}
+
+
+def _complete_layers(session: Session, reached: dict[str, Elaborated]) -> dict[str, ir.Definition]:
+    """The definitions, which list the layers too of which they only read weights. Raises E0225."""
+    if not any(item.only_read for item in reached.values()):
+        return {name: item.definition for name, item in reached.items()}
+    applied: dict[tuple[str, str, tuple[int, ...]], ir.Layer] = {}
+    for item in reached.values():
+        for layer in item.definition.layers:
+            applied.setdefault((item.definition.family, layer.name, layer.index), layer)
+    complete: dict[str, ir.Definition] = {}
+    for name, item in reached.items():
+        more = []
+        for value in item.only_read:
+            found = applied.get((item.definition.family, value.name, value.index))
+            if found is None:
+                raise fail(
+                    "E0225",
+                    f"a weight of `{value.name}` is read, but `{value.name}` is applied nowhere",
+                    value.span,
+                    "this layer",
+                    help="declare the weight itself: param name: float[...] ~ normal(0.0, 0.02)",
+                )
+            more.append(found)
+        definition = item.definition
+        complete[name] = replace(definition, layers=(*definition.layers, *more)) if more else definition
+    return complete
 
 
 def _program(
@@ -160,20 +200,10 @@ def _program(
     module: LoadedModule,
     block: BlockValue,
     methods: list[ir.Method],
-    made: list[Elaborated],
+    reached: dict[str, ir.Definition],
     weights: tuple[ir.WeightSpec, ...],
 ) -> ir.Program:
-    reached: dict[str, ir.Definition] = {}
-    stack = [item.definition.id for item in made]
-    while stack:
-        name = stack.pop()
-        if name in reached:
-            continue
-        definition = session.definitions[name].definition
-        reached[name] = definition
-        stack.extend(callees(definition.body))
-    ordered = {name: e.definition for name, e in session.definitions.items() if name in reached}
-    statics_ = made[0].definition.statics
+    statics_ = reached[methods[0].eval].statics
     unique = {(r.condition, r.message): r for r in session.requirements}
     return ir.Program(
         name=block.declaration.name.id,
@@ -182,7 +212,7 @@ def _program(
         source=module.name,
         parameters={name: Const(value=expr.value) for name, expr in statics_.items()},
         methods=tuple(methods),
-        definitions=ordered,
+        definitions=reached,
         weights=weights,
         requirements=tuple(unique.values()),
     )
