@@ -98,7 +98,7 @@ class Module:
         parameters = list(self.parameters(unit, method, body))
         with writer.definition(name, parameters, self.returns(unit, method)):
             if unit is self.model:
-                writer.docstring(summary(method))
+                writer.documentation(summary(method))
             elif unit.doc and unit.kind == "fn":
                 writer.docstring(paragraph(unit.doc))
             if unit is self.model and method.random and self.optional_key(unit, method):

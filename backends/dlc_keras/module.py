@@ -185,7 +185,7 @@ def required_first(parameters: list[str]) -> list[str]:
 
 def method_doc(method: MethodPlan) -> str:
     text = signature(method)
-    short = "\n" not in text and len(text) < 76
+    short = "\n" not in text and len(text) <= 74
     return text if short else "Run the network; the shapes are at the top of this file."
 
 

@@ -286,7 +286,8 @@ def omits_parentheses(node: ast.expr) -> bool:
                 or ends_with_bracket(rest[-1][1], precedence(node) + 1)
             )
         case ast.UnaryOp(op=op, operand=operand):
-            return ends_with_bracket(operand, OPERATORS[type(op)][1])
+            primary = isinstance(operand, ast.Call | ast.Attribute | ast.Subscript) and not chained(operand)
+            return primary or ends_with_bracket(operand, OPERATORS[type(op)][1])
     return not isinstance(node, ast.IfExp | ast.Lambda)
 
 

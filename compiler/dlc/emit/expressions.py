@@ -235,6 +235,8 @@ class ExpressionPrinter:
             return binary(op, self(args[0]), self(args[1]))
         if op == "-" and len(args) == 1:
             return negative(self(args[0]))
+        if op == "prod" and isinstance(args[0], Operation) and args[0].op == "tuple" and args[0].args:
+            return self.product(args[0].args)
         items = [self(argument) for argument in args]
         match op:
             case "neg":
@@ -260,6 +262,14 @@ class ExpressionPrinter:
             return call(f"math.{op}", *items)
         assert op in BUILTIN, f"no Python form of `{op}`"
         return call(op, *items)
+
+    def product(self, factors: tuple[Expr, ...]) -> Text:
+        """`channels * 7 * 7`."""
+        needed = [factor for factor in factors if not (isinstance(factor, Const) and factor.value == 1)]
+        result = self(needed[0] if needed else factors[0])
+        for factor in needed[1:]:
+            result = binary("*", result, self(factor))
+        return result
 
     def negation(self, operand: Expr, printed: Text) -> Text:
         """`not x`, or `x is None` for the absence of an optional input."""

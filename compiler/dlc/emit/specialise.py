@@ -19,18 +19,20 @@ from dlc.emit.plan import (
     FilePlan,
     FunctionCall,
     LayerCall,
+    Loop,
     MakeConditional,
     MakeLayer,
     Piece,
     Primitive,
     Return,
+    ScanLoop,
     Statement,
     Unit,
     Variable,
 )
 from dlc.ir import Const, Distribution, Expr, Operation, Ref, TensorType
 from dlc.statics import operation
-from dlc_grammar.record import replace
+from dlc_grammar.record import as_dict, replace
 
 Change = Callable[[Expr], Expr]
 
@@ -58,7 +60,8 @@ def specialised(plan: FilePlan) -> FilePlan:
         units[position] = without_arguments(unit, fixed)
         for other in range(len(units)):
             units[other] = without_given(units[other], unit.name, frozenset(fixed))
-    return replace(plan, units=tuple(tidied(u) if u.at.file.startswith("std/") else u for u in units))
+    units = [tidied(unit) if unit.at.file.startswith("std/") else unit for unit in units]
+    return replace(plan, units=tuple(map(with_read_results, units)))
 
 
 def absent(config: Iterable[ConfigField]) -> dict[str, Const]:
@@ -295,6 +298,49 @@ def tidied(unit: Unit) -> Unit:
     return replace(
         unit, methods=tuple(replace(method, body=shortened(method.body)) for method in unit.methods)
     )
+
+
+def with_read_results(unit: Unit) -> Unit:
+    """Of several results of a call, those that nothing reads are `_`."""
+    return replace(
+        unit,
+        methods=tuple(
+            replace(method, body=kept_targets(method.body, mentioned(method.body))) for method in unit.methods
+        ),
+    )
+
+
+def mentioned(value: Any) -> frozenset[str]:
+    """Every text in a body but the targets of assignments: the variables that are read are among them."""
+    match value:
+        case str():
+            return frozenset((value,))
+        case tuple():
+            return frozenset().union(*map(mentioned, value))
+        case Mapping():
+            return mentioned(tuple(value.values()))
+    if not isinstance(value, Piece):
+        return frozenset()
+    skipped = ("fields", "field", "targets") if isinstance(value, Assign) else ("fields", "field")
+    return mentioned(tuple(item for name, item in as_dict(value).items() if name not in skipped))
+
+
+def kept_targets(body: tuple[Statement, ...], read: frozenset[str]) -> tuple[Statement, ...]:
+    """Calls with several results, in which `_` stands for what nothing reads."""
+    found: list[Statement] = []
+    for statement in body:
+        match statement:
+            case Assign(targets=targets) if len(targets) > 1 and not set(targets) <= read:
+                targets = tuple(name if name in read else "_" for name in targets)
+                found.append(replace(statement, targets=targets))
+            case Conditional(body=inner, orelse=orelse):
+                sides = {"body": kept_targets(inner, read), "orelse": kept_targets(orelse, read)}
+                found.append(replace(statement, **sides))
+            case Loop(body=inner) | ScanLoop(body=inner):
+                found.append(replace(statement, body=kept_targets(inner, read)))
+            case _:
+                found.append(statement)
+    return tuple(found)
 
 
 def shortened(body: tuple[Statement, ...]) -> tuple[Statement, ...]:

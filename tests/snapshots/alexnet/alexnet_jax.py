@@ -154,9 +154,7 @@ def init(key: Array, config: Config = Config()) -> AlexNet:
         conv5=init_conv2d(
             keys[4], channels=config.widths[3], out=config.widths[4], kernel=3, groups=2
         ),
-        fc6=init_linear(
-            keys[5], dim=math.prod((config.widths[4], 1, 1)), out=config.hidden
-        ),
+        fc6=init_linear(keys[5], dim=config.widths[4], out=config.hidden),
         fc7=init_linear(keys[6], dim=config.hidden, out=config.hidden),
         fc8=init_linear(keys[7], dim=config.hidden, out=config.classes),
     )

@@ -7,7 +7,6 @@ image: float [batch, 3, 67, 67]  ->  float [batch, classes]
 5,205 parameters
 """
 
-import math
 from dataclasses import dataclass
 
 import torch.nn.functional as F
@@ -47,7 +46,7 @@ class AlexNet(nn.Module):
         self.conv5 = nn.Conv2d(
             config.widths[3], config.widths[4], 3, padding=1, groups=2
         )
-        self.fc6 = nn.Linear(math.prod((config.widths[4], 1, 1)), config.hidden)
+        self.fc6 = nn.Linear(config.widths[4], config.hidden)
         self.fc7 = nn.Linear(config.hidden, config.hidden)
         self.fc8 = nn.Linear(config.hidden, config.classes)
         for layer in (

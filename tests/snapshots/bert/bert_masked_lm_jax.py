@@ -291,11 +291,9 @@ def cross_entropy(logits: Array, target: Array) -> Array:
     """
     logp = jax.nn.log_softmax(logits, axis=-1)
     live = (target != -100).astype(logits.dtype)
-    each = (
-        -jnp.take_along_axis(
-            logp, jnp.where(target == -100, 0, target)[..., None], axis=-1
-        )[..., 0]
-    )
+    each = -jnp.take_along_axis(
+        logp, jnp.where(target == -100, 0, target)[..., None], axis=-1
+    )[..., 0]
     per = each
     return (per * live).sum() / jnp.maximum(live.sum(), 1.0)
 

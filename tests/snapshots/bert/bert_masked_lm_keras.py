@@ -237,11 +237,9 @@ def cross_entropy(logits: KerasTensor, target: KerasTensor) -> KerasTensor:
     """
     logp = ops.log_softmax(logits)
     live = ops.cast(ops.not_equal(target, -100), keras.config.floatx())
-    each = (
-        -ops.take_along_axis(
-            logp, ops.where(ops.equal(target, -100), 0, target)[..., None], axis=-1
-        )[..., 0]
-    )
+    each = -ops.take_along_axis(
+        logp, ops.where(ops.equal(target, -100), 0, target)[..., None], axis=-1
+    )[..., 0]
     per = each
     return ops.sum(per * live) / ops.maximum(ops.sum(live), 1.0)
 

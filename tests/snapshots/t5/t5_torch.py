@@ -73,7 +73,7 @@ class RelativeBias(nn.Module):
         apart = torch.arange(time, device=x.device).unsqueeze(0) - torch.arange(
             time, device=x.device
         ).unsqueeze(-1)
-        return F.embedding(apart + (time - 1), each).permute(2, 0, 1).unsqueeze(0)
+        return each[apart + (time - 1)].permute(2, 0, 1).unsqueeze(0)
 
 
 def split_heads(x: Tensor, heads: int) -> Tensor:
