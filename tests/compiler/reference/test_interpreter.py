@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from dlc import ir
+from dlc.api import open_text
 from dlc.dims import variable
 from dlc.reference.interpreter import CheckError, Interpreter, Result, gradients
 from dlc.reference.primitive import Array
@@ -284,6 +285,26 @@ def test_scan_with_samples_and_state() -> None:
 def test_check_fails_with_its_message() -> None:
     with pytest.raises(CheckError, match="too long"):
         Interpreter(recurrent()).run({"x": np.zeros((1, 5, 2))}, {"w": np.ones(2)})
+
+
+def test_conditions_on_the_sizes_of_another_method() -> None:
+    module, diagnostics = open_text("""
+net Net(ctx: int = 4) {
+  fc = Linear(2)
+  fn encode(x: float[B, 3]) -> float[B, 2] { return fc(x) }
+  fn forward(x: float[B, 3], y: float[B, T]) -> float[B, 2 + T] {
+    require T <= ctx, "{T} is longer than {ctx}"
+    return concat([encode(x), y], axis=1)
+  }
+}
+""")
+    assert module is not None, diagnostics
+    net = Interpreter(module["Net"].program)
+    weights = {"fc.weight": np.ones((2, 3)), "fc.bias": np.zeros(2)}
+    x, y = np.ones((1, 3)), np.ones((1, 5))
+    np.testing.assert_array_equal(net.run({"x": x}, weights, method="encode").outputs[0], [[3.0, 3.0]])
+    with pytest.raises(CheckError, match="longer than 4"):
+        net.run({"x": x, "y": y}, weights)
 
 
 def test_wrong_input_shape_is_reported() -> None:
