@@ -176,7 +176,8 @@ def apply_attention(
     v = split_heads(linear(params.v, x), heads=kv_heads)
     k = k.repeat(heads // kv_heads, axis=1)
     v = v.repeat(heads // kv_heads, axis=1)
-    return linear(params.o, merge_heads(attention(q, k, v)))
+    seen = attention(q, k, v)
+    return linear(params.o, merge_heads(seen))
 
 
 class SwiGLU(NamedTuple):

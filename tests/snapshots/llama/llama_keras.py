@@ -153,7 +153,8 @@ class Attention(layers.Layer):
         v = split_heads(self.v(x), heads=self.kv_heads)
         k = ops.repeat(k, self.heads // self.kv_heads, axis=1)
         v = ops.repeat(v, self.heads // self.kv_heads, axis=1)
-        return self.o(merge_heads(attention(q, k, v)))
+        seen = attention(q, k, v)
+        return self.o(merge_heads(seen))
 
 
 class SwiGLU(layers.Layer):

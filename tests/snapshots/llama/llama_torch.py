@@ -91,9 +91,8 @@ class Attention(nn.Module):
         v = split_heads(self.v(x), heads=self.kv_heads)
         k = k.repeat_interleave(self.heads // self.kv_heads, dim=1)
         v = v.repeat_interleave(self.heads // self.kv_heads, dim=1)
-        return self.o(
-            merge_heads(F.scaled_dot_product_attention(q, k, v, is_causal=True))
-        )
+        seen = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        return self.o(merge_heads(seen))
 
 
 class SwiGLU(nn.Module):
