@@ -17,7 +17,11 @@ def main() -> int:
     parser.add_argument("--targets", default="torch", help="separated by commas")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures here")
     given = parser.parse_args()
-    chosen = [(module, each) for module, each in catalog() if not given.names or each.name in given.names]
+    wanted = [(module, each) for module, each in catalog() if not given.names or each.name in given.names]
+    chosen = [(module, each) for module, each in wanted if each.is_here]
+    for _, each in wanted:
+        if not each.is_here:
+            print(f"{each.name}: {each.library} is not installed", file=sys.stderr)
     rows, ok = [], bool(chosen)
     with Bench() as bench:
         for module, reference in chosen:

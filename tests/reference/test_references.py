@@ -6,7 +6,6 @@ the definition and the generated PyTorch code.
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,8 +24,8 @@ def bench() -> Iterator[Bench]:
 
 
 def check(bench: Bench, module: str, reference: Reference, targets: tuple[str, ...], folder: Path) -> None:
-    if importlib.util.find_spec(reference.library) is None:
-        pytest.skip(f"{reference.library} is not installed: pip install '.[reference]'")
+    if not reference.is_here:
+        pytest.skip(f"{reference.library} is not installed, see docs/weights.md")
     found = run_reference(bench, module, reference, targets, folder)
     assert all(each.ok for each in found), "\n".join(map(str, found))
 
@@ -45,11 +44,11 @@ def test_the_other_targets_agree(module: str, reference: Reference, bench: Bench
 @pytest.mark.parametrize("which", ["GPT-2, another epsilon", "GPT-2, exact GELU"])
 def test_a_difference_is_found(which: str, bench: Bench, tmp_path: Path) -> None:
     """The comparison is not vacuous: an epsilon of 1.1e-5 instead of 1e-5 on their side is seen."""
-    if importlib.util.find_spec("transformers") is None:
-        pytest.skip("transformers is not installed: pip install '.[reference]'")
     from reference.catalog import gpt2
 
     reference = next(each for each in gpt2.OTHERS if each.name == which)
+    if not reference.is_here:
+        pytest.skip("transformers is not installed, see docs/weights.md")
     found = run_reference(bench, gpt2.__name__, reference, (), tmp_path)
     compared = [each for each in found if each.who == "definition"]
     assert compared and not any(each.ok for each in compared)

@@ -112,6 +112,20 @@ def randomise_torch(model: Any) -> None:
             tensor.copy_(torch.from_numpy(np.asarray(values)))
 
 
+LIBRARIES: list[Any] = []
+
+
+def import_torchvision() -> None:
+    """Beside a CPU build of torch it asks for kernels that are not there: their names are enough."""
+    import torch
+
+    if not LIBRARIES:
+        library = torch.library.Library("torchvision", "DEF")
+        library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        LIBRARIES.append(library)  # as long as it lives
+
+
 def run_torch(reference: Reference, mode: str, folder: Path) -> None:
     import torch
 
@@ -228,7 +242,9 @@ def main() -> None:
         request = json.loads(line)
         try:
             reference = find(request["module"], request["name"])
-            run = run_keras if reference.framework == "keras" else run_torch
+            if reference.library == "torchvision":
+                import_torchvision()
+            run = run_keras if reference.library == "keras" else run_torch
             run(reference, request["mode"], Path(request["folder"]))
             replies.write(json.dumps({"ok": True}) + "\n")
         except Exception:
