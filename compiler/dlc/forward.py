@@ -16,8 +16,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 
 from dlc import dims, ir
 from dlc.backend import Backend
@@ -31,6 +30,7 @@ from dlc.reference.interpreter import CheckError, Interpreter
 from dlc.reference.sampling import SampleSource, initial_weights
 from dlc.sizes import check_memory
 from dlc.trouble import stop
+from dlc.weights.checkpoint import misfits, numbers, open_checkpoint
 from dlc_grammar.diagnostics import Diagnostic, DiagnosticError, Note
 
 Array = NDArray[Any]
@@ -123,29 +123,19 @@ def check_sizes(
 
 def read_weights(program: ir.Program, path: Path) -> dict[str, Array]:
     """A safetensors file whose names and shapes are those of the program. Raises DiagnosticError."""
-    try:
-        stored = load_file(path)
-    except (OSError, SafetensorError, ValueError, KeyError) as error:
-        reason = (
-            "there is no such file" if isinstance(error, FileNotFoundError) else str(error).split("\n")[0]
-        )
-        raise stop("E0801", f"`{path}` cannot be read: {reason}", "weights are safetensors files") from None
-    problems = [
-        f"`{spec.path}` is {'missing' if spec.path not in stored else list(stored[spec.path].shape)}"
-        + (f", not {list(spec.shape)}" if spec.path in stored else "")
-        for spec in program.weights
-        if spec.path not in stored or stored[spec.path].shape != spec.shape
-    ]
-    known = {spec.path for spec in program.weights}
-    problems += [f"`{name}` is not of this network" for name in stored if name not in known]
+    stored = open_checkpoint(path)
+    problems = misfits(program.weights, stored)
     if problems:
         more = f", and {len(problems) - 3} more" if len(problems) > 3 else ""
         raise stop(
             "E0801",
             f"`{path}` does not fit: {'; '.join(problems[:3])}{more}",
-            "`dlc view` shows the network; --set gives it other parameters",
+            "`dlc view` shows the network; `dlc import weights` reads checkpoints of other libraries",
         )
-    return {name: np.asarray(array, np.float64) for name, array in stored.items()}
+    return {
+        spec.path: np.asarray(numbers(stored.read(spec.path), stored.tensors[spec.path].dtype), np.float64)
+        for spec in program.weights
+    }
 
 
 def fresh_weights(program: ir.Program, seed: int) -> dict[str, Array]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 
+import ml_dtypes
 import numpy as np
 import pytest
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 
 from dlc.forward import could_not_run
 from dlc.parity.protocol import TargetError
@@ -92,6 +93,16 @@ def test_conditions_on_sizes(run, two, tmp_path):
     result = run("run", f"{two}:Second", "--input", f"x={tmp_path}/x.npy")
     assert result.exit_code == 1
     assert "E0802" in result.stderr
+
+
+def test_weights_of_16_bits(run, mlp, x, tmp_path):
+    run("build", mlp, "-t", "torch", "-o", tmp_path, "--weights", "w")
+    arrays = load_file(tmp_path / "w.safetensors")
+    for dtype in (np.float16, ml_dtypes.bfloat16):
+        save_file(
+            {name: array.astype(dtype) for name, array in arrays.items()}, tmp_path / "half.safetensors"
+        )
+        assert run("run", mlp, "--input", f"x={x}", "--weights", tmp_path / "half.safetensors").exit_code == 0
 
 
 def test_weights_that_no_memory_holds(run, tmp_path, x):

@@ -6,6 +6,7 @@ be unpickled are refused (E0810). The format: https://github.com/huggingface/saf
 
 from __future__ import annotations
 
+import difflib
 import json
 import math
 import struct
@@ -17,6 +18,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from dlc.ir import WeightSpec
 from dlc.trouble import stop
 from dlc.weights.layout import Array, Shape
 from dlc_grammar.diagnostics import DiagnosticError
@@ -119,6 +121,22 @@ def open_checkpoint(path: Path) -> Checkpoint:
     if path.name.endswith(".index.json"):
         return _sharded(path)
     return Checkpoint(path, read_header(path))
+
+
+def misfits(weights: Iterable[WeightSpec], stored: Checkpoint) -> list[str]:
+    """What keeps a file from being the weights of a network, in words."""
+    problems = []
+    wanted = {spec.path: spec.shape for spec in weights}
+    for path, shape in wanted.items():
+        found = stored.tensors.get(path)
+        if found is None:
+            near = difflib.get_close_matches(path, [n for n in stored.tensors if n not in wanted], n=1)
+            problems.append(f"`{path}` is missing" + (f" (it has `{near[0]}`)" if near else ""))
+        elif found.shape != shape:
+            problems.append(f"`{path}` is {list(found.shape)}, not {list(shape)}")
+        elif not found.is_float:
+            problems.append(f"`{path}` is {found.dtype}")
+    return problems + [f"`{name}` is not of this network" for name in stored.tensors if name not in wanted]
 
 
 def _in_folder(folder: Path) -> Path:

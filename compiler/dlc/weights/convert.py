@@ -30,6 +30,7 @@ from dlc.weights.checkpoint import (
     Stored,
     convert,
     in_order,
+    misfits,
     numbers,
     open_checkpoint,
     open_checkpoints,
@@ -326,17 +327,7 @@ def draw_initial(map: NameMap, path: str, seed: int) -> np.ndarray[Any, Any]:
 
 def check_ours(map: NameMap, checkpoint: Checkpoint) -> None:
     """Our file holds our tensors. Raises DiagnosticError (E0801)."""
-    problems = []
-    for path, spec in map.weights.items():
-        stored = checkpoint.tensors.get(path)
-        if stored is None:
-            near = nearest(path, [n for n in checkpoint.tensors if n not in map.weights])
-            problems.append(f"`{path}` is missing" + (f" (it has `{near}`)" if near else ""))
-        elif stored.shape != spec.shape:
-            problems.append(f"`{path}` is {list(stored.shape)}, not {list(spec.shape)}")
-        elif not stored.is_float:
-            problems.append(f"`{path}` is {stored.dtype}")
-    problems += [f"`{name}` is not of this network" for name in checkpoint.tensors if name not in map.weights]
+    problems = misfits(map.weights.values(), checkpoint)
     if problems:
         help = "`dlc view` shows the network; --set gives it other parameters"
         raise stop("E0801", f"{checkpoint.shown} does not fit `{map.net}`: {listed(problems, 3)}", help)
