@@ -184,7 +184,8 @@ def randomise_keras(model: Any) -> None:
         role = {"gamma": "gain", "moving_variance": "variance", "variance": "variance"}.get(last, "")
         shape = tuple(variable.shape)
         rng = np.random.default_rng([0, *variable.path.encode()])
-        variable.assign(random_like(rng, shape, role, math.prod(shape[:-1])))
+        summed = shape[:2] if len(shape) == 4 and shape[3] == 1 else shape[:-1]  # a depthwise kernel
+        variable.assign(random_like(rng, shape, role, math.prod(summed)))
 
 
 def run_keras(reference: Reference, mode: str, folder: Path) -> None:
