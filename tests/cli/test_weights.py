@@ -129,3 +129,17 @@ def test_a_pickle_is_refused(run, net, tmp_path):
     result = run("import", "weights", net, tmp_path / "pytorch_model.bin", "-o", tmp_path / "x")
     assert result.exit_code == 1
     assert "weights_only=True" in result.stderr
+
+
+def test_other_files_are_not_replaced(run, net, tmp_path):
+    text = net.read_text()
+    for output in (net, tmp_path):
+        result = run("import", "weights", net, tmp_path / "theirs.safetensors", "-o", output)
+        assert "E0803" in result.stderr
+    assert net.read_text() == text
+    ours = tmp_path / "ours.safetensors"
+    for _ in range(2):
+        assert run("import", "weights", net, tmp_path / "theirs.safetensors", "-o", ours).exit_code == 0
+    assert "E0803" in run("export", "weights", net, ours, "-o", net).stderr
+    assert run("export", "weights", net, ours, "-o", tmp_path).exit_code == 0
+    assert (tmp_path / "model.safetensors").exists()

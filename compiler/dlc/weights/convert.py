@@ -34,6 +34,7 @@ from dlc.weights.checkpoint import (
     numbers,
     open_checkpoint,
     open_checkpoints,
+    read_header,
     shards,
     to_bits,
     write_tensors,
@@ -297,17 +298,19 @@ def import_weights(
     """
     paths = [checkpoint] if isinstance(checkpoint, Path) else checkpoint
     made = match_checkpoint(map, open_checkpoints(paths))
+    check_output(output)
     common = dtype or next((made.stored(entry).dtype for entry in made.found), "F32")
     initial = set(made.initial)
     own = {path: common if path in initial else made.dtype(path) for path in map.weights}
     planned = [Planned(path, dtype or own[path], spec.shape) for path, spec in map.weights.items()]
+
+    check_space(output, planned)
 
     def make(path: str) -> Array:
         if path in initial:
             return to_bits(draw_initial(map, path, seed), dtype or own[path])
         return convert(tensor_of(made, path), own[path], dtype or own[path])
 
-    check_space(output, planned)
     write_whole(output.resolve(), lambda file: write_tensors(file, planned, make))
     ties = tuple(made.found[entry] for entry in map.tied if entry in made.found)
     return Converted(
@@ -366,6 +369,7 @@ def export_weights(
 
     if shard is None:
         output = output / SINGLE if output.is_dir() else output
+        check_output(output)
         check_space(output, planned)
         write_whole(output.resolve(), lambda file: write_tensors(file, planned, make))
         files: tuple[Path, ...] = (output,)
@@ -404,6 +408,18 @@ def write_shards(
     }
     write_text(folder / INDEX, json.dumps(index, indent=2) + "\n")
     return (*files, folder / INDEX)
+
+
+def check_output(path: Path) -> None:
+    """Raises where something else than weights would be replaced."""
+    if path.is_dir():
+        raise refuse(f"`{path}` is a folder", "name a file in it")
+    if path.exists():
+        try:
+            read_header(path)
+        except DiagnosticError:
+            text = f"`{path}` is not a file of weights and would be overwritten"
+            raise refuse(text, "choose another name") from None
 
 
 def check_space(output: Path, planned: Iterable[Planned]) -> None:
