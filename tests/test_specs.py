@@ -30,7 +30,9 @@ NAMED = {
     },
     "specs/language/mamba.dl": {"Mamba.m130"},
     "specs/language/t5.dl": {"T5.small", "T5.base", "T5.large"},
+    "specs/language/mixtral.dl": {"Mixtral"},
     "specs/multimodal/clip.dl": {"CLIP.b32"},
+    "specs/multimodal/whisper.dl": {"Whisper.tiny", "Whisper.base"},
     "specs/vision/resnet.dl": {"ResNet.r18", "ResNet.r34", "ResNet.r50", "ResNet.r101", "ResNet.r152"},
 }
 """Networks that must be there."""
