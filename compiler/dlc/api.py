@@ -258,7 +258,8 @@ def check_module(
 ) -> CheckReport:
     """Resolve, elaborate and check every network, and run every `expect`.
 
-    `only`: just the network of this name, and not what is expected of others.
+    `only`: just the network of this name, without what is expected of others, and without the maps of
+    names, which are about all presets of a network.
     """
     found = list(diagnostics)
     if module is None:
@@ -281,7 +282,7 @@ def check_module(
         add(more)
         if program is not None:
             nets.append(programs.facts(program))
-    if module.sections("load") or module.items(syntax.Train):
+    if only is None and (module.sections("load") or module.items(syntax.Train)):
         from dlc.weights.maps import check_maps
 
         add(check_maps(module))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from dlc.emit.forms import simplified
 from dlc.emit.plan import (
@@ -44,22 +44,24 @@ def specialised(plan: FilePlan) -> FilePlan:
     everywhere: the body was elaborated without it, and would ignore it silently.
     """
     units = list(plan.units)
+    uses = Uses()
     units[-1] = without_arguments(units[-1], absent(plan.config))
     for position in reversed(range(len(units) - 1)):
         unit = units[position]
-        unused = never_given(unit, units)
+        unused = never_given(unit, uses.of(unit, units))
         if any(unused.values()):
             units[position] = unit = without_inputs(unit, unused)
-            units = [without_absent(other, unit.name, unused) for other in units]
+            units = [without_absent(u, unit.name, unused) if uses.of(unit, [u]) else u for u in units]
             unit = units[position]
-        fixed = unvarying(unit, units)
+        fixed = unvarying(unit, uses.of(unit, units))
         if not unit.at.file.startswith("std/"):
             fixed = {name: value for name, value in fixed.items() if value.value is None}
         if not fixed:
             continue
         units[position] = without_arguments(unit, fixed)
         for other in range(len(units)):
-            units[other] = without_given(units[other], unit.name, frozenset(fixed))
+            if uses.of(unit, [units[other]]):
+                units[other] = without_given(units[other], unit.name, frozenset(fixed))
     units = [tidied(unit) if unit.at.file.startswith("std/") else unit for unit in units]
     return replace(plan, units=tuple(map(with_read_results, units)))
 
@@ -83,25 +85,44 @@ def nodes_of(value: Any) -> Iterator[Any]:
             yield from nodes_of(item)
 
 
+Use: TypeAlias = MakeLayer | LayerCall | FunctionCall
+
+
+class Uses:
+    """Where the units of a file make and call each other. Each unit is looked through once."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[Unit, dict[str, list[Use]]]] = {}
+
+    def of(self, callee: Unit, units: Iterable[Unit]) -> list[Use]:
+        """The uses of a unit in some units, in order."""
+        return [use for unit in units for use in self._in(unit).get(callee.name, ())]
+
+    def _in(self, unit: Unit) -> dict[str, list[Use]]:
+        if id(unit) not in self._known:
+            found: dict[str, list[Use]] = defaultdict(list)
+            for node in nodes_of((unit.construction, unit.methods)):
+                match node:
+                    case MakeLayer(unit=name, native=False) | LayerCall(unit=name, native=False):
+                        found[name].append(node)
+                    case FunctionCall(name=name, native=False):
+                        found[name].append(node)
+            self._known[id(unit)] = unit, found
+        return self._known[id(unit)][1]
+
+
 # ---------------------------------------------------------------- optional tensors
 
 
-def calls_of(unit: Unit, units: Iterable[Unit]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Each call of a unit in the file: the method's name, and the tensors that it is given."""
-    for other in units:
-        for node in nodes_of(other.methods):
-            match node:
-                case LayerCall(unit=name, native=False) if name == unit.name:
-                    yield node.method, node.args
-                case FunctionCall(name=name, native=False) if name == unit.name:
-                    yield unit.methods[0].name, node.args
-
-
-def never_given(unit: Unit, units: list[Unit]) -> dict[str, frozenset[str]]:
+def never_given(unit: Unit, uses: Iterable[Use]) -> dict[str, frozenset[str]]:
     """The optional inputs of each method that every call leaves out."""
     calls: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
-    for method, args in calls_of(unit, units):
-        calls[method].append(args)
+    for use in uses:
+        match use:
+            case LayerCall():
+                calls[use.method].append(use.args)
+            case FunctionCall():
+                calls[unit.methods[0].name].append(use.args)
     return {
         method.name: frozenset(
             tensor.name
@@ -148,22 +169,12 @@ def without_absent(unit: Unit, callee: str, unused: Mapping[str, frozenset[str]]
     return replace(unit, methods=visit(unit.methods))
 
 
-def unvarying(unit: Unit, units: Iterable[Unit]) -> dict[str, Const]:
+def unvarying(unit: Unit, uses: Iterable[Use]) -> dict[str, Const]:
     """The arguments of a unit that are the same constant wherever it is made or called."""
     found: dict[str, list[Expr]] = defaultdict(list)
-    for other in units:
-        for node in nodes_of((other.construction, other.methods)):
-            match node:
-                case MakeLayer(unit=name, native=False, arguments=given) if name == unit.name:
-                    pass
-                case LayerCall(unit=name, native=False, statics=given) if name == unit.name:
-                    pass
-                case FunctionCall(name=name, native=False, statics=given) if name == unit.name:
-                    pass
-                case _:
-                    continue
-            for argument, expr in given.items():
-                found[argument].append(expr)
+    for use in uses:
+        for argument, expr in (use.arguments if isinstance(use, MakeLayer) else use.statics).items():
+            found[argument].append(expr)
     sizes = {argument.name for argument in unit.arguments if argument.size}
     return {
         name: exprs[0]
