@@ -614,7 +614,7 @@ def _list_index(frame: Frame, node: syntax.Index, value: AnyValue) -> AnyValue:
     items = elements(frame, value, node.value.span)
     if isinstance(subscript, syntax.Slice):
         bounds: list[Any] = [
-            _bound(frame, part) for part in (subscript.start, subscript.stop, subscript.step)
+            _bound(frame, part).value for part in (subscript.start, subscript.stop, subscript.step)
         ]
         if bounds[2] == 0 or any(isinstance(bound, Dim) for bound in bounds):
             raise fail(
