@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from dlc import dims, ir
+from dlc.api import open_text
 from dlc.parity.cases import ParitySettings, Point, points, size_choices, size_variables
 from dlc.parity.compare import UNIT32
 from dlc.parity.drawing import random_mask, single, standardise, weights_of
@@ -75,6 +76,25 @@ def test_chosen_inputs() -> None:
     tokens = truth.data.inputs["tokens"]
     assert tokens is not None
     assert set(tokens.ravel().tolist()) == {2, 3}
+
+
+def test_coins_for_a_float_input_are_floats() -> None:
+    """Targets like 0 and 1 for a loss; and indices of segments stay below their number."""
+    text = """
+net A()(x: float[B], ids: int[B]) -> float[2] { return segment_sum(x, ids, 2) }
+"""
+    module, _ = open_text(text)
+    assert module is not None
+    chosen = {"x": ir.Distribution(name="bernoulli", args={"p": ir.Const(value=0.5)})}
+    truth = find_truth(
+        module["A"].program, Point("forward", False, 0, {"B": 20}), ParitySettings(inputs=chosen)
+    )
+    x, ids = truth.data.inputs["x"], truth.data.inputs["ids"]
+    assert x is not None
+    assert x.dtype == np.float64
+    assert set(x.tolist()) == {0.0, 1.0}
+    assert ids is not None
+    assert set(ids.tolist()) == {0, 1}
 
 
 def test_all_data_are_float32_numbers_and_random() -> None:

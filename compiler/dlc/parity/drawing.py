@@ -29,6 +29,7 @@ INDEXED_AXIS = {"take": 0, "gather": -1, "gather_rows": 1}
 COUNTED = {"one_hot": "size", "segment_sum": "count", "segment_max": "count"}
 """The attribute that bounds the last operand."""
 LOOSE_BOUND = 4
+FLOATS = ("float", "wide")
 
 
 def single(array: Array) -> Array:
@@ -90,7 +91,8 @@ def draw_inputs(
         rng = generator(point.seed, f"input {name}", attempt)
         if name in chosen:
             arguments = {key: evaluate(e, point.sizes) for key, e in chosen[name].args.items()}
-            found[name] = single(draw(rng, chosen[name].name, arguments, shape))
+            drawn = draw(rng, chosen[name].name, arguments, shape)
+            found[name] = single(drawn.astype(np.float64) if dtype in FLOATS else drawn)
         elif dtype == "int":
             found[name] = rng.integers(0, bounds.get(name, LOOSE_BOUND), shape)
         elif dtype == "bool":
