@@ -62,7 +62,7 @@ def commands(runs: int) -> None:
 def synthetic(nodes: int, distinct: bool) -> str:
     """A net of about `nodes` element-wise nodes: straight text, or as one block repeated 100 times."""
     steps = ["x = tanh(x * 0.5 + 0.1)", "x = sigmoid(x) - x", "x = x * x + 0.3"]
-    per_line = 8 / 3
+    per_line = 10 / 3
     if distinct:
         lines = [steps[i % 3] for i in range(int(nodes / per_line))]
         text = "\n  ".join(lines)
