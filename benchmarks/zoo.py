@@ -49,7 +49,18 @@ FIELDS = {
 DRAWN = {"specs/vision/resnet.dl": "ResNet.r50"}
 """The network of a file that its picture shows; otherwise the first one with a known count."""
 
-NO_REFERENCE: dict[str, str] = {}
+NO_MODEL = """basics/autoencoder basics/dlrm basics/mlp basics/perceptron basics/two_tower generative/dcgan
+    generative/ddpm generative/vae generative/vqvae graph/gcn graph/mpnn reinforcement/actor_critic
+    reinforcement/dqn sequence/bilstm_tagger sequence/char_rnn sequence/deepar sequence/rnn_lm
+    sequence/seq2seq sequence/tcn vision/face vision/lenet5 vision/style_transfer vision/unet vision/yolo"""
+NO_REFERENCE = {
+    f"specs/{name}.dl": "nobody: transformers, torch and keras have no such model; the layers are compared"
+    " with theirs one by one (`tests/backends`)"
+    for name in NO_MODEL.split()
+} | {
+    "specs/vision/alexnet.dl": "nobody: torchvision has it, but cannot be installed beside transformers here;"
+    " the parameters are as many as there",
+}
 """Why a spec has nobody to be compared with."""
 
 CITATION = re.compile(
