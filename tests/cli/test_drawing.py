@@ -71,6 +71,29 @@ def test_parallel_rounds_and_those_that_follow_each_other(tmp_path):
     assert (boxes["next.0-1"].count, boxes["next.0-1"].parallel) == (2, False)
 
 
+def test_rounds_that_only_get_more_channels_are_one_box_of_a_picture():
+    program = select(f"{SPECS[0].parents[1] / 'vision/densenet.dl'}:DenseNet.d121").program
+    definition = program.definitions[program.methods[0].eval]
+    exact = [box.name for box in read(program, definition).boxes if box.name.startswith("dense.0")]
+    assert exact == [f"dense.0.{number}" for number in range(6)]
+    (box,) = [b for b in read(program, definition, growing=True).boxes if b.name.startswith("dense.0")]
+    assert (box.name, box.count, box.outputs[0].sizes[1]) == ("dense.0.0-5", 6, 64 + 6 * 32)
+
+
+def test_what_a_scan_carries(tmp_path):
+    path = tmp_path / "scan.dl"
+    path.write_text(
+        "net A()(x: float[B, T, 8]) -> float[B, 8] {\n"
+        "  h = zeros([B, 8])\n"
+        "  scan s in x along 1 carry h { h = tanh(s + (h -> w: Linear(8))) }\n"
+        "  return h\n}\n"
+    )
+    (frame,) = [box for box in steps(path) if box.role == "frame"]
+    titles = [box.title for box in frame.inside.boxes]
+    assert frame.title == "scan, T steps"
+    assert titles.index("h") < titles.index("next h")
+
+
 def test_what_does_nothing_in_evaluation_is_left_out():
     titles = [box.title for box in steps(CORPUS / "transformer.dl")]
     assert "dropout" not in titles

@@ -63,7 +63,7 @@ class Painter:
     def graph(self, definition: ir.Definition, path: str = "", general: bool = False) -> Graph:
         key = (definition.id, path, general)
         if key not in self.graphs:
-            self.graphs[key] = read(self.program, definition, path, general)
+            self.graphs[key] = read(self.program, definition, path, general=general, growing=True)
         return self.graphs[key]
 
     def inside(self, box: Box, general: bool = False) -> Graph | None:
@@ -134,6 +134,9 @@ class Painter:
             own = not isinstance(expr.value, dims.Dim) or not isinstance(expr, ir.Const)
             if own and len(text) <= LONGEST_SIZE:
                 return text
+            equal = [name for name, known in definition.sizes.items() if known.value == expr.value]
+            if equal:
+                return equal[0]
             for first in firsts:
                 if first.rank == type_.rank and isinstance(first.shape[axis], ir.Ref):
                     same = first.sizes[axis] == expr.value

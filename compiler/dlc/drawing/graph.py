@@ -90,9 +90,19 @@ Flow: TypeAlias = "tuple[Box, int] | str | None"
 """Where a value comes from: a box, weights and constants alone (as text), or nothing worth showing."""
 
 
-def read(program: ir.Program, definition: ir.Definition, path: str = "", general: bool = False) -> Graph:
-    """The flow through a definition, whose weights are under `path`; in `general`, without its numbers."""
-    reader = Reader(program, path, general, Signs(program))
+def read(
+    program: ir.Program,
+    definition: ir.Definition,
+    path: str = "",
+    *,
+    general: bool = False,
+    growing: bool = False,
+) -> Graph:
+    """The flow through a definition, whose weights are under `path`; in `general`, without its numbers.
+
+    With `growing`, rounds of one step are equal that have the same parameters and get tensors of other sizes.
+    """
+    reader = Reader(program, path, general, Signs(program), Signs(program, growing))
     inputs = [Box("input", item.name, "value") for item in definition.inputs if item.tensor]
     tensors = [item.tensor for item in definition.inputs if item.tensor]
     for box, tensor in zip(inputs, tensors, strict=True):
@@ -141,6 +151,7 @@ class Reader:
     path: str
     general: bool
     signs: Signs
+    signs_of_one: Signs
     boxes: list[Box] = field(default_factory=list)
     flows: dict[int, Flow] = field(default_factory=dict)
     merged: dict[int, Box] = field(default_factory=dict)
@@ -331,10 +342,11 @@ class Reader:
     def equal(self, first: list[Box], boxes: list[Box], loop: Loop) -> bool:
         if len(first) != len(boxes):
             return False
+        signs = self.signs_of_one if len(boxes) == 1 else self.signs
         places = {id(box): number for number, box in enumerate(first)}
         others = {id(box): number for number, box in enumerate(boxes)}
         for a, b in zip(first, boxes, strict=True):
-            if _sign(a, self.signs, loop) != _sign(b, self.signs, None) or _names(a) != _names(b):
+            if _sign(a, signs, loop) != _sign(b, signs, None) or _names(a) != _names(b):
                 return False
             for left, right in zip(own(a), own(b), strict=True):
                 same = places.get(id(left.source)) == others.get(id(right.source)) and left.port == right.port
@@ -352,6 +364,7 @@ class Reader:
         for a, b in zip(first, boxes, strict=True):
             self.merged[id(b)] = a
             self.kept.append(b)
+            a.outputs = b.outputs
         inside = {id(box) for box in first}
         for a, b in zip(first, boxes, strict=True):
             for base, link in zip(own(a), own(b), strict=True):
@@ -379,22 +392,32 @@ class Signs:
     """Numbers for definitions, equal for those that do the same in the picture: a rate of dropout, which
     does nothing in evaluation, makes no difference."""
 
-    def __init__(self, program: ir.Program) -> None:
+    def __init__(self, program: ir.Program, growing: bool = False) -> None:
         self.program = program
+        self.growing = growing
         self.known: dict[str, int] = {}
         self.numbers: dict[object, int] = {}
 
     def of(self, definition: ir.Definition) -> int:
         if definition.id not in self.known:
-            inputs = tuple(str(item.tensor.type) if item.tensor else "" for item in definition.inputs)
-            outputs = tuple(str(output.type) for output in definition.outputs)
-            sign = (definition.family, definition.method, inputs, outputs, *self.body(definition.body))
+            inputs = tuple(self.type(item.tensor.type) if item.tensor else "" for item in definition.inputs)
+            outputs = tuple(self.type(output.type) for output in definition.outputs)
+            sign: tuple[object, ...] = definition.family, definition.method, inputs, outputs
+            if self.growing:
+                given = definition.statics.items()
+                sign = *sign, *((name, str(e.value)) for name, e in given if not isinstance(e.value, float))
+            sign = *sign, *self.body(definition.body)
             self.known[definition.id] = self.numbers.setdefault(sign, len(self.numbers))
         return self.known[definition.id]
+
+    def type(self, type_: ir.TensorType) -> str:
+        return f"{type_.dtype} {type_.rank}" if self.growing else str(type_)
 
     def body(self, region: ir.Region) -> Iterator[object]:
         for node in ir.flat(region):
             match node:
+                case ir.Apply() if self.growing:
+                    yield node.op
                 case ir.Apply():
                     yield node.op, tuple((name, str(e.value)) for name, e in node.attrs.items())
                     yield tuple(str(i.expr.value) for i in node.inputs if isinstance(i, ir.Static))
@@ -412,7 +435,7 @@ def _sign(box: Box, signs: Signs, loop: Loop | None) -> tuple[object, ...]:
     """What two boxes have in common that do the same; `loop` is the one around both."""
     made = signs.of(box.definition) if box.definition else box.title
     loops = [(inner.title, inner.count) for inner in box.loops if inner is not loop]
-    return box.role, made, box.detail, tuple(map(str, box.outputs)), loops, box.count
+    return box.role, made, box.detail, tuple(map(signs.type, box.outputs)), loops, box.count
 
 
 def is_nothing(node: ir.Apply, source: tuple[Box, int], flows: Sequence[Flow]) -> bool:

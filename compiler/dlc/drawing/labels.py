@@ -89,8 +89,8 @@ def constant(node: ir.Apply, operands: Sequence[str]) -> str:
     inside = ", ".join(operands) or ", ".join(
         expression(e) for name, e in node.attrs.items() if name == "stop" and e.value is not None
     )
-    if node.op == "full" and operands:
-        return operands[-1]
+    if node.op == "full":
+        return operands[-1] if operands else expression(node.attrs["value"])
     if node.op in ("zeros_like", "ones_like"):
         return "0.0" if node.op == "zeros_like" else "1.0"
     return f"{node.op}({inside if len(inside) <= LONGEST else '…'})"
