@@ -493,6 +493,8 @@ class Reader:
     rules: Rules
     diagnostics: list[Diagnostic] = field(default_factory=list)
     used: set[object] = field(default_factory=set)
+    known: dict[object, Value] = field(default_factory=dict)
+    """What expressions in names give, by their text and captures."""
 
     def __post_init__(self) -> None:
         self.weights = {spec.path: spec for spec in self.net.program.weights}
@@ -648,7 +650,15 @@ class Reader:
         return static(self.frame, node, "a layout").value
 
     def evaluate(self, hole: Hole, scope: Scope) -> Value:
-        """What is in a hole of a name."""
+        """What is in a hole of a name; the same in every rule that says the same of the same captures."""
+        if hole.node is None:
+            return self.compute(hole, scope)
+        key = (hole.text, *((name, scope[name]) for name in hole.mentions if name in scope))
+        if key not in self.known:
+            self.known[key] = self.compute(hole, scope)
+        return self.known[key]
+
+    def compute(self, hole: Hole, scope: Scope) -> Value:
         node = hole.node or syntax.Name(hole.span, hole.name or "")
         try:
             found = self.value(node, scope)

@@ -34,6 +34,9 @@ class Hole:
     """Where it is a bare name."""
     choices: tuple[str, ...]
     node: syntax.Expr | None
+    text: str = ""
+    mentions: tuple[str, ...] = ()
+    """The names in the expression, captures among them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,7 +109,7 @@ def _hole(text: str, span: Span, *, theirs: bool) -> Hole | Either:
     if setting is None:
         reason = diagnostics[0].message if diagnostics else "not an expression"
         raise bad_name(span, f"this is no expression: {reason}", "write for example {i} or {i+1}")
-    return Hole(span, None, (), setting.value)
+    return Hole(span, None, (), setting.value, text, tuple(dict.fromkeys(IDENTIFIER.findall(text))))
 
 
 def _has_comma(text: str) -> bool:
