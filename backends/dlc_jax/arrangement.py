@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from dlc.emit.einops import Rearrangement, einsum_letters, rearrangement
+from dlc.emit.expressions import elements
 from dlc.ir import Const, Expr
-from dlc_jax.lowering import Application, Lowering, Operand, call, elements
+from dlc_jax.lowering import Application, Lowering, Operand, call
 
 
 def listed(items: list[str]) -> str:

@@ -33,7 +33,7 @@ from dlc.emit.plan import (
     UpdateState,
 )
 from dlc.emit.printer import FileWriter
-from dlc.ir import Expr, Operation, TensorType
+from dlc.ir import Const, Expr, Operation, TensorType
 from dlc_jax.code import Expressions
 from dlc_jax.construct import table_text
 from dlc_jax.file import File, output_class
@@ -321,8 +321,13 @@ class Gathering:
 
 
 def counts(iterable: Expr) -> bool:
-    """Whether it is `range(n)`."""
-    return isinstance(iterable, Operation) and iterable.op == "range" and len(iterable.args) == 1
+    """Whether it is `range(n)`, or its numbers."""
+    match iterable:
+        case Operation(op="range", args=(_,)):
+            return True
+        case Const(value=tuple(numbers)):
+            return numbers == tuple(range(len(numbers)))
+    return False
 
 
 def state_fields(file: File, unit: Unit) -> tuple[str, ...]:

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from dlc.backend import Native
+from dlc.emit.expressions import elements
 from dlc.emit.plan import FunctionCall
 from dlc.ir import Const, Definition, Expr
-from dlc_jax.lowering import Surroundings, call, elements
+from dlc_jax.lowering import Surroundings, call
 
 Arguments = Mapping[str, str]
 NativeLowering = Callable[[Arguments, FunctionCall, Surroundings], str]

@@ -47,7 +47,9 @@ def write_scan(body: Body, loop: ScanLoop) -> None:
         carried.append("state")
         starts.append("state")
     emitted = [body.name(name) for name, _ in loop.emitted]
-    step = "step" if "step" not in body.used else "scan_step"
+    taken = body.used | body.file.function_names
+    step = "step" if "step" not in taken else "scan_step"
+    body.split_keys()
     write_step(body, loop, step, (carried, inside))
     options = [step, grouped(starts), grouped(scanned)]
     if not scanned:

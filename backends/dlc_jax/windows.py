@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from dlc.emit.expressions import elements
 from dlc.ir import Expr
-from dlc_jax.lowering import Application, Lowering, call, elements
+from dlc_jax.lowering import Application, Lowering, call
 
 
 def per_axis(at: Application, name: str, axes: int, default: int) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dlc.emit.einops import Group, Rearrangement, einsum_letters, rearrangement
-from dlc.emit.expressions import Text, binary, call, list_of, literal, subscript, tuple_of
+from dlc.emit.expressions import Text, binary, call, elements, list_of, literal, subscript, tuple_of
 from dlc.ir import Const, Expr
-from dlc_keras.lowering import Application, Lowering, elements
+from dlc_keras.lowering import Application, Lowering
 
 # ---------------------------------------------------------------- axis patterns
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from contextlib import AbstractContextManager
 
 from dlc.emit.expressions import Text, call, list_of, message
-from dlc.emit.naming import PLAIN_VALUES, plural, unused
+from dlc.emit.naming import PLAIN_VALUES, unused
 from dlc.emit.plan import (
     Append,
     Assertion,
@@ -27,11 +27,12 @@ from dlc.emit.plan import (
     WeightRead,
 )
 from dlc.emit.printer import FileWriter
-from dlc.ir import Expr, Operation
+from dlc.ir import Const, Expr, Operation
 from dlc_keras.code import Expressions
 from dlc_keras.construction import words_in
 from dlc_keras.file import File, output_class
-from dlc_keras.walking import assigned, bound_by
+from dlc_keras.scanning import write_scan
+from dlc_keras.walking import bound_by
 
 
 class Body(Expressions):
@@ -50,6 +51,8 @@ class Body(Expressions):
         self.writer, self.read = writer, read
         self.bound = {each.name for each in plan.inputs}
         """The variables that have a value so far."""
+        self.step: str | None = None
+        """What the steps of run-time loops are called."""
 
     def write(self, statements: Iterable[Statement]) -> None:
         for statement in statements:
@@ -81,7 +84,7 @@ class Body(Expressions):
             case Conditional():
                 self.conditional(statement)
             case ScanLoop():
-                self.scan(statement)
+                write_scan(self, statement)
             case UpdateState(name=name, value=value):
                 self.line(f"self.{self.file.attribute(name)}.assign({self.code(value)})", statement)
             case Assertion(condition=condition, message=template):
@@ -185,48 +188,15 @@ class Body(Expressions):
             return f"for {targets[0]} in {sources[0]}"
         return f"for {', '.join(targets)} in zip({', '.join(s.item for s in sources)})"
 
-    def scan(self, loop: ScanLoop) -> None:
-        """A Python loop over the slices: XLA cannot differentiate TensorFlow's loops of unknown length."""
-        for name, initial in loop.carried:
-            text = self.code(initial)
-            if text.code != self.name(name):
-                self.line(f"{self.name(name)} = {text}", loop)
-        lists = {name: self.fresh(plural(name)) for name, _ in loop.emitted}
-        for collected in lists.values():
-            self.line(f"{collected} = []", loop)
-        before, header = dict(self.names), self.scan_header(loop)
-        own = {name for name, _ in loop.carried} | {source.inside for source in loop.sources}
-        for name in sorted((set(assigned(loop.body)) & self.bound) - own):
-            self.names[name] = self.fresh(f"new_{name}")
-        with self.block(header, loop):
-            self.write(loop.body)
-            for name, code in loop.emitted:
-                self.line(f"{lists[name]}.append({self.code(code)})", loop)
-        self.names = before
-        for name, collected in lists.items():
-            stacked = call("ops.stack", collected, axis=str(loop.axis))
-            self.line(f"{self.name(name)} = {stacked}", loop)
-
-    def scan_header(self, loop: ScanLoop) -> str:
-        targets, sources = [], []
-        for source in loop.sources:
-            targets.append(self.name(source.inside))
-            value, axis = Text(""), str(loop.axis)
-            if source.value is None:
-                value, axis = call("ops.arange", self.text(loop.length), dtype='"int32"'), "0"
-            else:
-                value = self.code(source.value)
-            sources.append(call("ops.unstack", value, axis=None if axis == "0" else axis))
-        if not sources:
-            return f"for _ in range({self.text(loop.length)})"
-        if len(sources) == 1:
-            return f"for {targets[0]} in {sources[0]}"
-        return f"for {', '.join(targets)} in zip({', '.join(map(str, sources))})"
-
 
 def counts(iterable: Expr) -> bool:
-    """Whether it is `range(n)`."""
-    return isinstance(iterable, Operation) and iterable.op == "range" and len(iterable.args) == 1
+    """Whether it is `range(n)`, or its numbers."""
+    match iterable:
+        case Operation(op="range", args=(_,)):
+            return True
+        case Const(value=tuple(numbers)):
+            return numbers == tuple(range(len(numbers)))
+    return False
 
 
 def write_body(file: File, unit: Unit, plan: MethodPlan, writer: FileWriter) -> None:

@@ -258,6 +258,7 @@ class Expressions:
 
     def layer(self, code: LayerCall) -> Text:
         root = self.name(code.layer) if code.local else f"self.{self.file.attribute(code.layer)}"
+        root += "".join(f"[{self.text(position)}]" for position in code.index)
         arguments = self.arguments(code)
         if code.method == "forward":
             return call(root, *arguments)

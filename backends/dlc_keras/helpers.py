@@ -78,6 +78,55 @@ def max_pool(x: KerasTensor, size: int, stride: int, padding: int) -> KerasTenso
     pads = [(0, 0), *[(padding, padding)] * (len(x.shape) - 2), (0, 0)]
     return ops.max_pool(ops.pad(x, pads, constant_values=float("-inf")), size, stride)
 ''',
+    "scan": '''\
+def scan(
+    step: Callable[[Any, Any], tuple[Any, Any]], carry: Any, inputs: Any
+) -> tuple[Any, Any]:
+    """Run `carry, output = step(carry, input)` along the first axis, and stack outputs.
+
+    The first step runs outside the loop, where layers can be built. TensorFlow has a
+    loop of its own, for that of `ops.scan` has no gradient under XLA.
+    """
+    carry, output = step(carry, tree.map_structure(lambda x: x[0], inputs))
+    outputs = tree.map_structure(lambda x: x[None], output)
+    if tree.flatten(inputs)[0].shape[0] == 1:
+        return carry, outputs
+    if keras.backend.backend() == "tensorflow":
+        return tensorflow_scan(step, carry, inputs, output)
+    rest = tree.map_structure(lambda x: x[1:], inputs)
+    carry, others = ops.scan(step, carry, rest)
+    return carry, tree.map_structure(
+        lambda a, b: ops.concatenate([a, b]), outputs, others
+    )
+
+
+def tensorflow_scan(
+    step: Callable[[Any, Any], tuple[Any, Any]], carry: Any, inputs: Any, output: Any
+) -> tuple[Any, Any]:
+    """Run the steps after the first in a loop that XLA can differentiate."""
+    import tensorflow as tf
+
+    length = ops.shape(tree.flatten(inputs)[0])[0]
+    sources = [tf.TensorArray(x.dtype, length).unstack(x) for x in tree.flatten(inputs)]
+    results = [
+        tf.TensorArray(x.dtype, length, element_shape=x.shape).write(0, x)
+        for x in tree.flatten(output)
+    ]
+
+    def body(i: Any, carry: Any, results: Any) -> tuple[Any, Any, Any]:
+        slices = [source.read(i) for source in sources]
+        carry, output = step(carry, tree.pack_sequence_as(inputs, slices))
+        flat = zip(results, tree.flatten(output))
+        return i + 1, carry, [result.write(i, x) for result, x in flat]
+
+    _, carry, results = tf.while_loop(
+        lambda i, *_: i < length,
+        body,
+        (1, carry, results),
+        maximum_iterations=length,
+    )
+    return carry, tree.pack_sequence_as(output, [one.stack() for one in results])
+''',
     "segment_max": '''\
 def segment_max(x: KerasTensor, ids: KerasTensor, count: int) -> KerasTensor:
     """Return the largest element of each segment's rows, 0 where it has none."""

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-from dlc.emit.expressions import Text, literal
-from dlc.ir import Const, Expr, Operation, TensorType, Value
+from dlc.emit.expressions import Text, elements, literal
+from dlc.ir import Const, Expr, TensorType, Value
 
 
 class Surroundings(Protocol):
@@ -106,13 +106,3 @@ class Application:
 
 
 Lowering: TypeAlias = Callable[[Application], Text]
-
-
-def elements(expr: Expr) -> tuple[Expr, ...]:
-    """The elements of a list, each with its own expression."""
-    if isinstance(expr, Operation) and expr.op == "tuple":
-        return expr.args
-    if isinstance(expr, Const):
-        return tuple(Const(value=item) for item in expr.value)
-    places = (Const(value=place) for place in range(len(expr.value)))
-    return tuple(Operation(op="index", args=(expr, place), value=expr.value[place.value]) for place in places)

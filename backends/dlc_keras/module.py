@@ -66,13 +66,13 @@ def write_imports(writer: FileWriter, body: str, config: bool) -> None:
     typing = ", ".join(name for name in ("Any", "NamedTuple") if uses(name))
     standard = [
         ("import math", uses(r"math\.")),
-        ("from collections.abc import Iterator", True),
+        (f"from collections.abc import {'Callable, ' if uses('Callable') else ''}Iterator", True),
         ("from dataclasses import dataclass", config),
         (f"from typing import {typing}", bool(typing)),
     ]
     writer.raw("\n".join(line for line, used in standard if used))
     writer.blank()
-    names = ", ".join(name for name in ("KerasTensor", "layers", "ops") if uses(name))
+    names = ", ".join(name for name in ("KerasTensor", "layers", "ops", "tree") if uses(name))
     external = [
         ("import keras", True),
         ("import numpy as np", uses(r"np\.")),

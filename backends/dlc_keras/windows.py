@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dlc.emit.expressions import Text, binary, call, subscript, tuple_of
+from dlc.emit.expressions import Text, binary, call, elements, subscript, tuple_of
 from dlc.ir import Expr
-from dlc_keras.lowering import Application, Lowering, elements
+from dlc_keras.lowering import Application, Lowering
 
 KERNEL_AXES = {1: "(2, 1, 0)", 2: "(2, 3, 1, 0)"}
 """From `[out, in, *kernel]` to `[*kernel, in, out]`."""

@@ -13,7 +13,7 @@ from dlc.emit.expressions import Text, call
 from dlc.ir import Const, Definition, Expr
 from dlc_torch.lowering import Surroundings
 from dlc_torch.natives import Accepts, always, has_input, input_sizes, static
-from dlc_torch.recurrent import gru_text, lstm_text
+from dlc_torch.recurrent import gru_text, lstm_text, rnn_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,9 @@ def recurrent(name: str, args: Arguments) -> Text:
 
 
 def accepts_recurrent(definition: Definition) -> bool:
-    return not has_input(definition, "mask")
+    """PyTorch has no masks, and gives an LSTM both of its first states or none."""
+    first = {has_input(definition, name) for name in ("h", "c") if name == "h" or definition.name == "LSTM"}
+    return not has_input(definition, "mask") and len(first) == 1
 
 
 ORTHOGONAL = ("orthogonal", (("gain", 1.0),))
@@ -150,6 +152,13 @@ BLOCKS: Mapping[str, NativeBlock] = {
     "GroupNorm": NativeBlock(group_norm, starts=AFFINE),
     "InstanceNorm2d": NativeBlock(instance_norm, starts=AFFINE),
     "Embedding": NativeBlock(embedding, starts={"weight": STANDARD_NORMAL}),
+    "SimpleRNN": NativeBlock(
+        lambda args: recurrent("SimpleRNN", args),
+        accepts_recurrent,
+        {"w_x": FAN_IN, "w_h": ORTHOGONAL, "b": ZEROS},
+        rnn_text,
+        {"w_x": "weight_ih_l0", "w_h": "weight_hh_l0", "b": "bias_ih_l0"},
+    ),
     "LSTM": NativeBlock(
         lambda args: recurrent("LSTM", args),
         accepts_recurrent,

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dlc.emit import plan
 from dlc.emit.expressions import Text, call, list_of, literal, message, method
 from dlc.emit.printer import FileWriter
-from dlc.ir import Expr, Operation, Ref
+from dlc.ir import Const, Expr, Operation, Ref
 from dlc_grammar.record import replace
 from dlc_torch.code import CodePrinter
 from dlc_torch.construction import iterable_text
@@ -284,6 +284,8 @@ def counts_from_zero(iterable: Expr, targets: Sequence[str], bound: Sequence[str
     match iterable:
         case Operation(op="range", args=(_,)) if list(bound) == list(targets):
             return bound[0]
+        case Const(value=tuple(numbers)) if list(bound) == list(targets) == [targets[0]]:
+            return bound[0] if numbers == tuple(range(len(numbers))) else None
         case Operation(op="enumerate") if list(bound) == [targets[0]]:
             return bound[0]
     return None

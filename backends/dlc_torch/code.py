@@ -12,6 +12,7 @@ from dlc.emit.expressions import Text, call, choice, list_of, method, subscript
 from dlc.ir import Const, TensorType
 from dlc_torch.blocks import BLOCKS
 from dlc_torch.lowering import Application, Operand
+from dlc_torch.names import method_name
 from dlc_torch.natives import FUNCTIONS, NativeCall
 from dlc_torch.primitives import PRIMITIVES
 from dlc_torch.sampling import draw
@@ -149,8 +150,9 @@ class CodePrinter:
 
     def layer(self, code: plan.LayerCall) -> Text:
         callee = code.layer if code.local else f"self.{code.layer}"
+        callee += "".join(f"[{self.scope.text(position)}]" for position in code.index)
         if code.method != "forward":
-            callee += f".{code.method}"
+            callee += f".{method_name(code.method)}"
         arguments = {
             name: None if argument is None else self.operand(argument) for name, argument in code.args.items()
         }

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-from dlc.emit.expressions import Text, method, negative, tuple_of
-from dlc.ir import Const, Expr, Operation, TensorType, Value
+from dlc.emit.expressions import Text, elements, method, negative, tuple_of
+from dlc.ir import Const, Expr, TensorType, Value
 
 
 class Surroundings(Protocol):
@@ -133,16 +133,6 @@ class Application:
 
 
 Lowering: TypeAlias = Callable[[Application], Text]
-
-
-def elements(expr: Expr) -> tuple[Expr, ...]:
-    """The elements of a list, each with its own expression."""
-    if isinstance(expr, Operation) and expr.op in ("tuple", "list"):
-        return expr.args
-    if isinstance(expr, Const):
-        return tuple(Const(value=item) for item in expr.value)
-    places = (Const(value=place) for place in range(len(expr.value)))
-    return tuple(Operation(op="index", args=(expr, place), value=expr.value[place.value]) for place in places)
 
 
 def to_dtype(operand: Text, dtype: Text) -> Text:

@@ -20,7 +20,7 @@ from dlc_torch.code import CodePrinter
 from dlc_torch.construction import ConstructionPrinter
 from dlc_torch.helpers import HELPERS
 from dlc_torch.locals import reads_local
-from dlc_torch.names import RESERVED_ATTRIBUTES
+from dlc_torch.names import RESERVED_ATTRIBUTES, method_name
 from dlc_torch.scope import FileState, Scope, attribute, attributes, subcodes
 from dlc_torch.starts import write_starts
 
@@ -201,7 +201,7 @@ class ModulePrinter:
         self, writer: FileWriter, unit: plan.Unit, method: plan.MethodPlan, buffers: frozenset[str]
     ) -> None:
         parameters = ["self", *tensors(self.state.inputs(unit, method))]
-        with writer.definition(method.name, parameters, returns(unit, method)):
+        with writer.definition(method_name(method.name), parameters, returns(unit, method)):
             if unit is self.plan.model:
                 writer.documentation(method_doc(method))
             scope = Scope(self.state, unit, method)

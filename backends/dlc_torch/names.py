@@ -31,3 +31,8 @@ RESERVED_ATTRIBUTES = frozenset(
     )
 )
 """What every `nn.Module` has."""
+
+
+def method_name(name: str) -> str:
+    """A method: one that every module has (`apply`) gets another name."""
+    return f"{name}_" if name in RESERVED_ATTRIBUTES - {"forward"} else name

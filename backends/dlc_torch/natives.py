@@ -214,6 +214,19 @@ def loss(name: str, first: str, second: str, app: NativeCall, **options: str) ->
     return call(name, app.tensor(first), app.tensor(second), **named)
 
 
+def ctc_loss(app: NativeCall) -> Text:
+    """PyTorch wants log-probabilities with the frames first."""
+    logp = method(call("F.log_softmax", app.tensor("logits"), dim="-1"), "transpose", "0", "1")
+    return call(
+        "F.ctc_loss",
+        logp,
+        *(app.tensor(name) for name in ("targets", "input_length", "target_length")),
+        blank=app.option("blank", 0),
+        reduction='"none"',
+        zero_infinity="True",
+    )
+
+
 def same_shapes(first: str, second: str, definition: Definition) -> bool:
     return input_sizes(definition, first) == input_sizes(definition, second)
 
@@ -255,6 +268,7 @@ FUNCTIONS: Mapping[str, NativeFunction] = {
     "l1": NativeFunction(partial(loss, "F.l1_loss", "a", "b")),
     "huber": NativeFunction(partial(loss, "F.huber_loss", "a", "b", delta="delta")),
     "smooth_l1": NativeFunction(partial(loss, "F.smooth_l1_loss", "a", "b", beta="beta")),
+    "ctc_loss": NativeFunction(ctc_loss),
     "bce_with_logits": NativeFunction(
         partial(loss, "F.binary_cross_entropy_with_logits", "logits", "target"),
         partial(same_shapes, "logits", "target"),

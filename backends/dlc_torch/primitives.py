@@ -15,6 +15,7 @@ from dlc.emit.expressions import (
     Text,
     binary,
     call,
+    elements,
     invert,
     literal,
     method,
@@ -23,7 +24,7 @@ from dlc.emit.expressions import (
     tuple_of,
 )
 from dlc_torch.images import IMAGES
-from dlc_torch.lowering import Application, Lowering, Operand, balanced, elements, to_dtype, top_level
+from dlc_torch.lowering import Application, Lowering, Operand, balanced, to_dtype, top_level
 from dlc_torch.shapes import SHAPES
 
 # ---------------------------------------------------------------- element-wise

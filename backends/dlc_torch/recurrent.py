@@ -38,11 +38,41 @@ def constructor(reverse: bool, last: str) -> str:
     )
 
 
+def rnn_text(options: frozenset[str]) -> str:
+    """`nn.RNN` has two biases that are added: one of them stays zero."""
+    return f"""\
+class SimpleRNNOutput(NamedTuple):
+    out: Tensor
+    h: Tensor
+
+
+class SimpleRNN(nn.RNN):
+    \"\"\"Simple recurrent layer with one bias; it returns every state and the last one.\"\"\"
+
+    names = (("w_x", "weight_ih_l0"), ("w_h", "weight_hh_l0"), ("b", "bias_ih_l0"))
+
+{constructor("reverse" in options, ".requires_grad_(False)")}
+
+{forward_text("SimpleRNNOutput", options)}
+"""
+
+
 def lstm_text(options: frozenset[str]) -> str:
     """`nn.LSTM` has two biases that are added: one of them stays zero."""
     reverse = "reverse" in options
     given = "x.flip(1) if self.reverse else x" if reverse else "x"
     out = "out.flip(1) if self.reverse else out" if reverse else "out"
+    if "h" in options:
+        forward = f"""\
+    def forward(
+        self, x: Tensor, h: Tensor | None = None, c: Tensor | None = None
+    ) -> LSTMOutput:
+        start = None if h is None else (h.unsqueeze(0), c.unsqueeze(0))
+        out, (h, c) = super().forward({given}, start)"""
+    else:
+        forward = f"""\
+    def forward(self, x: Tensor) -> LSTMOutput:
+        out, (h, c) = super().forward({given})"""
     return f"""\
 class LSTMOutput(NamedTuple):
     out: Tensor
@@ -57,29 +87,13 @@ class LSTM(nn.LSTM):
 
 {constructor(reverse, ".requires_grad_(False)")}
 
-    def forward(self, x: Tensor) -> LSTMOutput:
-        out, (h, c) = super().forward({given})
+{forward}
         return LSTMOutput({out}, h[0], c[0])
 """
 
 
 def gru_text(options: frozenset[str]) -> str:
     """`nn.GRU` is the specification's: its reset gate comes after the matrix product."""
-    reverse, start = "reverse" in options, "h" in options
-    out = "out.flip(1) if self.reverse else out" if reverse else "out"
-    forward = lines(
-        start,
-        "    def forward(self, x: Tensor, h: Tensor | None = None) -> GRUOutput:",
-        not start,
-        "    def forward(self, x: Tensor) -> GRUOutput:",
-        reverse,
-        "        x = x.flip(1) if self.reverse else x",
-        start,
-        "        out, h = super().forward(x, None if h is None else h.unsqueeze(0))",
-        not start,
-        "        out, h = super().forward(x)",
-        f"        return GRUOutput({out}, h[0])",
-    )
     return f"""\
 class GRUOutput(NamedTuple):
     out: Tensor
@@ -96,7 +110,26 @@ class GRU(nn.GRU):
         ("b_h", "bias_hh_l0"),
     )
 
-{constructor(reverse, "")}
+{constructor("reverse" in options, "")}
 
-{forward}
+{forward_text("GRUOutput", options)}
 """
+
+
+def forward_text(record: str, options: frozenset[str]) -> str:
+    """The method of a layer whose state is one tensor."""
+    reverse, start = "reverse" in options, "h" in options
+    out = "out.flip(1) if self.reverse else out" if reverse else "out"
+    return lines(
+        start,
+        f"    def forward(self, x: Tensor, h: Tensor | None = None) -> {record}:",
+        not start,
+        f"    def forward(self, x: Tensor) -> {record}:",
+        reverse,
+        "        x = x.flip(1) if self.reverse else x",
+        start,
+        "        out, h = super().forward(x, None if h is None else h.unsqueeze(0))",
+        not start,
+        "        out, h = super().forward(x)",
+        f"        return {record}({out}, h[0])",
+    )

@@ -77,13 +77,19 @@ def to_tensor(array: Array, case: Case) -> Tensor:
     return tensor
 
 
+def method_of(model: nn.Module, name: str) -> Callable[..., Any]:
+    """A method of the specification: one whose name every module has ends in an underscore."""
+    renamed = f"{name}_"
+    return getattr(model, renamed if renamed in vars(type(model)) else name)
+
+
 def execute(case: Case) -> Outcome:
     model = build(case)
     inputs = {name: None if array is None else to_tensor(array, case) for name, array in case.inputs.items()}
     trace = Trace()
     if case.record is not None:
         case.record.keep = trace.keep
-    method: Callable[..., Any] = model if case.method == "forward" else getattr(model, case.method)
+    method: Callable[..., Any] = model if case.method == "forward" else method_of(model, case.method)
     with replaced_draws(case.samples, case.device):
         results = flatten(method(*inputs.values()))
     pull_back(results, case.cotangents)

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from dlc.emit.einops import Rearrangement, rearrangement
-from dlc.emit.expressions import Text, binary, call, list_of, literal, method, subscript, tuple_of
+from dlc.emit.expressions import Text, binary, call, elements, list_of, literal, method, subscript, tuple_of
 from dlc.ir import Expr
-from dlc_torch.lowering import Application, Lowering, Operand, elements
+from dlc_torch.lowering import Application, Lowering, Operand
 
 
 def reshape(app: Application) -> Text:

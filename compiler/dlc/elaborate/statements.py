@@ -147,6 +147,8 @@ def bind(frame: Frame, target: syntax.Ident, value: AnyValue, node: syntax.Node)
             frame.names[name] = RecordValue(value.names, bound)
         case ListValue():
             frame.names[name] = _bind_list(frame, name, value, node)
+            if any(isinstance(item, LayerValue) for item in value.items):
+                frame.fixed[name] = "layer"
         case BuiltBlock():
             frame.names[name] = calls.name_layer(frame, value, None, node, name)
             frame.fixed[name] = "layer"
@@ -199,7 +201,11 @@ def _bind_list(frame: Frame, name: str, value: ListValue, node: syntax.Node) -> 
 
 
 def _assign(frame: Frame, node: syntax.Assign) -> None:
-    value = evaluate(frame, node.value)
+    label = node.targets[0].id if len(node.targets) == 1 else None
+    if isinstance(node.value, syntax.Comprehension):
+        value = comprehension(frame, node.value, label)
+    else:
+        value = evaluate(frame, node.value)
     if isinstance(value, Poison):
         raise Failed(None)
     if len(node.targets) == 1:
@@ -442,12 +448,13 @@ def _targets(
     return variables, ()
 
 
-def _iterable(frame: Frame, node: syntax.Expr) -> tuple[AnyValue, Expr]:
+def _iterable(frame: Frame, node: syntax.Expr) -> tuple[AnyValue, Expr | None]:
+    """A list, and its expression unless tensors, layers or blocks are in it."""
     value = evaluate(frame, node)
     if isinstance(value, STATIC):
         return value, value
     if isinstance(value, ListValue):
-        return value, Const(value=tuple(range(len(value.items))))
+        return value, None
     if isinstance(value, Poison):
         raise Failed(None)
     if isinstance(value, TensorValue):
@@ -465,6 +472,15 @@ def _iterable(frame: Frame, node: syntax.Expr) -> tuple[AnyValue, Expr]:
         "a list is needed here",
         help="loop over range(n), a list, or enumerate/zip of lists",
     )
+
+
+def _walked(rounds: Sequence[ir.Round]) -> Expr:
+    """What a loop over tensors or layers walks beside them: the values of its compile-time variables."""
+    names = rounds[0].variables if rounds else ()
+    columns = [tuple(step.variables[name].value for step in rounds) for name in names]
+    if len(columns) == 1:
+        return Const(value=columns[0])
+    return Const(value=tuple(zip(*columns, strict=True)) if columns else tuple(range(len(rounds))))
 
 
 def _for(frame: Frame, node: syntax.For) -> None:
@@ -493,7 +509,7 @@ def _for(frame: Frame, node: syntax.For) -> None:
             origin=frame.session.origin(node),
             at=frame.location(node),
             targets=tuple(t.id for t in node.targets),
-            iterable=iterable,
+            iterable=iterable or _walked(rounds),
             rounds=tuple(rounds),
         ),
         node.span,
@@ -502,8 +518,11 @@ def _for(frame: Frame, node: syntax.For) -> None:
         raise Returned
 
 
-def comprehension(frame: Frame, node: syntax.Comprehension) -> AnyValue:
-    """`[e for x in xs if c]`; layers made in it are numbered like those of a loop."""
+def comprehension(frame: Frame, node: syntax.Comprehension, label: str | None = None) -> AnyValue:
+    """`[e for x in xs if c]`; layers made in it are numbered like those of a loop.
+
+    `label` is the name that the list gets: a list of layers gives it to each.
+    """
     value, iterable = _iterable(frame, node.iterable)
     kept = {t.id: frame.names.get(t.id) for t in node.targets}
     found: list[AnyValue] = []
@@ -516,19 +535,23 @@ def comprehension(frame: Frame, node: syntax.Comprehension) -> AnyValue:
             if node.condition is not None:
                 wanted = _decision(frame, node.condition).value
             if wanted:
-                found.append(evaluate(frame, node.element))
+                element_value = evaluate(frame, node.element)
+                if isinstance(element_value, BuiltBlock) and label is not None:
+                    element_value = calls.name_layer(frame, element_value, None, node, label)
+                found.append(element_value)
         rounds.append(ir.Round(variables=variables, body=tuple(nodes)))
     for name, old in kept.items():
         frame.names.pop(name, None)
         if old is not None:
             frame.names[name] = old
-    if any(step.body for step in rounds):
+    layers = any(isinstance(item, LayerValue) for item in found)
+    if layers or any(step.body for step in rounds):
         frame.builder.add(
             ir.For(
                 origin=frame.session.origin(node),
                 at=frame.location(node),
                 targets=tuple(t.id for t in node.targets),
-                iterable=iterable,
+                iterable=iterable or _walked(rounds),
                 rounds=tuple(rounds),
             ),
             node.span,

@@ -230,19 +230,20 @@ class BodyWriter:
             names[slots.index(slot)] = item.first.name
             used += 1
         fields = _fields(draft)
+        live = [slot for slot in slots if slot.uses or slot in writer.analysis.bound_slots]
+        picked = live[0] if len(live) == 1 else None
+        if picked is not None and (not names or (len(names) == 1 and "." not in next(iter(names.values())))):
+            place = slots.index(picked)
+            if place in names or picked.uses == 1:
+                draft.code = Result(call=draft.value, field=fields[place], position=place)
+                self.keep(picked, draft, step, items, following)
+                return 0
         if names and all("." in name for name in names.values()) and None not in fields:
             self._record(draft, slots, next(iter(names.values())).partition(".")[0], fields)
             return used
         if names:
             self._targets(step, draft, slots, names, fields)
             return used
-        live = [slot for slot in slots if slot.uses or slot in writer.analysis.bound_slots]
-        if len(live) == 1 and live[0].uses == 1:
-            place = slots.index(live[0])
-            picked = Result(call=draft.value, field=fields[place], position=place)
-            draft.code = picked
-            self.keep(live[0], draft, step, items, following)
-            return 0
         base = writer.unique(_record_hint(draft.value))
         self._record(draft, slots, base, fields)
         for place, slot in enumerate(slots):

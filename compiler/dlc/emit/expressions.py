@@ -15,6 +15,17 @@ from dlc.emit.expression_layout import constant
 from dlc.ir import Const, Expr, Operation, Ref
 
 
+def elements(expr: Expr) -> tuple[Expr, ...]:
+    """The elements of a list, each with its own expression."""
+    match expr:
+        case Operation(op="tuple" | "list"):
+            return expr.args
+        case Const():
+            return tuple(Const(value=item) for item in expr.value)
+    places = enumerate(expr.value)
+    return tuple(Operation(op="index", args=(expr, Const(value=i)), value=item) for i, item in places)
+
+
 class Precedence(IntEnum):
     """Python's, from loosest to tightest."""
 

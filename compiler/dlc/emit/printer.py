@@ -27,6 +27,8 @@ class FileWriter:
         self._depth = 0
         self._fresh = True
         """Nothing was written in the current block yet: no blank line belongs here."""
+        self._compound = False
+        """The current block is that of an `if` or a loop."""
 
     @property
     def sources(self) -> tuple[SourceLine, ...]:
@@ -93,11 +95,13 @@ class FileWriter:
         A body in which nothing was written gets a `pass`.
         """
         self.statement(header + ":", origin=origin, at=at)
-        yield from self._body()
+        yield from self._body(compound=True)
 
     @contextmanager
     def definition(self, name: str, parameters: Sequence[str], returns: str) -> Iterator[None]:
-        """`def name(parameters) -> returns:` and its body."""
+        """`def name(parameters) -> returns:` and its body; a blank line sets it off the `if` around."""
+        if self._fresh and self._compound:
+            self._lines.append("")
         self.raw(function_header(name, parameters, returns, INDENT * self._depth))
         yield from self._body()
 
@@ -110,8 +114,9 @@ class FileWriter:
         self.raw(f"class {name}({base}):" if base else f"class {name}:")
         yield from self._body()
 
-    def _body(self) -> Iterator[None]:
+    def _body(self, compound: bool = False) -> Iterator[None]:
         self._depth, self._fresh, start = self._depth + 1, True, len(self._lines)
+        self._compound = compound
         yield
         if all(line.lstrip().startswith("#") for line in self._lines[start:]):
             self.raw("pass")

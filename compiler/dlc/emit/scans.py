@@ -63,7 +63,9 @@ def write_scan(body: BodyWriter, item: Repeat) -> None:
     flags = body.reader.registry.flags._region(first.body)
     for node, _ in pairs:
         flags |= body.reader.registry.flags._region(node.body)
-    reads = tuple(sorted(_read_names(trace) - own | _read_first(trace, own - set(inside_names))))
+    read = _read_names(trace)
+    sources = [source for source in sources if source.value is not None or source.inside in read]
+    reads = tuple(sorted(read - own | _read_first(trace, own - set(inside_names))))
     writer.statements.append(
         ScanLoop(
             sources=tuple(sources),

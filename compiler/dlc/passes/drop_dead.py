@@ -35,8 +35,10 @@ def drop_dead(program: ir.Program) -> ir.Program:
 
 @dataclass(slots=True)
 class _Known:
-    """What is known of one definition: who makes each value, and who gives it a name."""
+    """What is known of one definition: where its lists of layers are made, who makes each value, and who
+    gives it a name."""
 
+    layers: tuple[ir.Location, ...] = ()
     makers: dict[int, Group] = field(default_factory=dict)
     binds: dict[tuple[int, str], list[Group]] = field(default_factory=dict)
 
@@ -54,7 +56,7 @@ class _Liveness:
 
     def family(self, definitions: Sequence[ir.Definition]) -> set[Group]:
         for definition in definitions:
-            known = _Known()
+            known = _Known(tuple(layer.at for layer in definition.layers if layer.index))
             self.collect(definition.body, known, None)
             for output in definition.outputs:
                 self.read(output.value, known)
@@ -82,7 +84,7 @@ class _Liveness:
                 self.statements.setdefault(_statement(node), set()).add(key)
                 if not isinstance(node.value, ir.Static):
                     known.binds.setdefault((node.value.id, node.name), []).append(key)
-            elif self.acts(node):
+            elif self.acts(node) or _makes_layers(node, known):
                 self.mark(key)
             for inner in regions(node):
                 self.collect(inner, known, key)
@@ -106,6 +108,14 @@ class _Liveness:
         if isinstance(operand, ir.Use) and operand.name is not None:
             for key in known.binds.get((operand.id, operand.name), ()):
                 self.mark(key)
+
+
+def _makes_layers(node: ir.Node, known: _Known) -> bool:
+    """Whether it is a loop in whose text a list of layers is made: constructors read it."""
+    return isinstance(node, ir.For) and any(
+        node.at.file == at.file and node.at.start <= at.start and at.stop <= node.at.stop
+        for at in known.layers
+    )
 
 
 def _statement(node: ir.Bind) -> Statement:

@@ -46,9 +46,31 @@ TEXTS = {
     "recurrent": """
         net Net(hidden: int = 5)(x: float[N, T, 3], mask: bool[N, T])
             -> (out: float[N, T, 5], last: float[N, 5]) {
-          r = x -> lstm: LSTM(hidden, reverse=true)(mask)
+          r = x -> lstm: LSTM(hidden, reverse=true)(mask=mask)
           y, h = r.out -> gru: GRU(hidden)
           return y, h + r.c
+        }
+    """,
+    "listed": """
+        net Net(widths: list[int] = [3, 5], hidden: int = 4)(x: float[N, 4], z: float[N, 4]) -> float[N, 4] {
+          fcs = [Linear(hidden) for _ in widths]
+          for i, fc in enumerate(fcs) { x = x + fc(x)[:, i:i + 1] * z[:, i + 1:i + 2] }
+          for y, w in zip([x, z], widths) { x = x + w * y }
+          for w, fc in zip(widths, reversed(fcs)) { x = x + w * tanh(fc(x)) }
+          return x
+        }
+    """,
+    "scanned": """
+        net Net(steps: int = 3)(x: float[N, T, 4], y: float[N, 4]) -> (all: float[N, T, 4], y: float[N, 4]) {
+          cell = Linear(4)
+          scan x_t in x along 1 carry y {
+            z = tanh(x_t + cell(y))
+            y = z * y
+            emit all = y + z
+          }
+          scan k in range(steps) carry y { y = y + cell(sin(y)) }
+          scan k in range(steps) carry y { y = y * cast(k + 1, float) }
+          return all, y
         }
     """,
     "attention": """
@@ -102,6 +124,11 @@ INPUTS: dict[str, dict[str, Any]] = {
     "attention": {
         "ids": np.array([[1, 2, 2], [0, 6, 3]]),
         "mask": np.array([True, True, True, True, False, True]).reshape(2, 1, 1, 3),
+    },
+    "listed": {name: np.random.default_rng(n).normal(size=(3, 4)) for n, name in enumerate("xz")},
+    "scanned": {
+        "x": np.random.default_rng(0).normal(size=(3, 5, 4)),
+        "y": np.random.default_rng(1).normal(size=(3, 4)),
     },
     "methods": {"x": np.random.default_rng(1).normal(size=(3, 4))},
     "sizes": {

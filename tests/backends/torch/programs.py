@@ -33,14 +33,26 @@ PROGRAMS = {
           b, g = x -> gru: GRU(4, reverse=true)
           r = x -> gru2: GRU(4)(h0)
           q = x -> lstm2: LSTM(4, reverse=true)
-          return concat([a + r.out * q.out, b + rearrange(h * c + g, "b d -> b 1 d")], axis=-1)
+          s = x -> lstm3: LSTM(4)(h0, g)
+          u = x -> elman: SimpleRNN(4, reverse=true)(h=h0)
+          b = b * s.out + u.out + rearrange(h * c + g, "b d -> b 1 d")
+          return concat([a + r.out * q.out, b], axis=-1)
         }
     """,
     "Masked": """
         net Masked()(x: float[B, T, 3], live: bool[B, T]) -> (out: float[B, T, 8], last: float[B, 4]) {
-          a = x -> fwd: LSTM(4)(live)
-          b = x -> bwd: LSTM(4, reverse=true)(live)
+          a = x -> fwd: LSTM(4)(mask=live)
+          b = x -> bwd: LSTM(4, reverse=true)(mask=live)
           return concat([a.out, b.out], axis=-1), a.c
+        }
+    """,
+    "Listed": """
+        net Listed(widths: list[int] = [3, 5], size: int = 4)(x: float[B, 4], z: float[B, 4]) -> float[B, 4] {
+          fcs = [Linear(size) for _ in widths]
+          for i, fc in enumerate(fcs) { x = x + fc(x)[:, i:i + 1] * z[:, i + 1:i + 2] }
+          for y, w in zip([x, z], widths) { x = x + w * y }
+          for w, fc in zip(widths, reversed(fcs)) { x = x + w * tanh(fc(x)) }
+          return x
         }
     """,
     "Attentive": """

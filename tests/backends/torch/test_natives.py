@@ -25,6 +25,13 @@ Q, K, V = (RNG.normal(size=(2, 3, n, 4)) for n in (5, 6, 6))
 MASK = RNG.random((2, 1, 5, 6)) < 0.6
 MASK[1, 0, 2] = False
 BIAS = RNG.normal(size=(1, 3, 5, 6))
+CTC = {
+    "logits": RNG.normal(size=(7, 6, 5)),
+    "targets": np.array([[1, 2, 3], [2, 2, 1], [3, 3, 3], [3, 3, 3], [4, 1, 1], [1, 2, 3], [2, 4, 2]]),
+    "input_length": np.array([6, 6, 6, 4, 5, 0, 3]),
+    "target_length": np.array([3, 3, 3, 3, 0, 2, 3]),
+}
+"""Repeated labels with just enough frames and too few, an empty target, no frames, one path."""
 
 CASES: Mapping[str, list[tuple[dict[str, Any], dict[str, Array]]]] = {
     "leaky_relu": [({"slope": 0.1}, {"x": KINKS})],
@@ -51,6 +58,11 @@ CASES: Mapping[str, list[tuple[dict[str, Any], dict[str, Array]]]] = {
     "l1": [({}, {"a": A, "b": B})],
     "huber": [({"delta": 0.5}, {"a": A, "b": B})],
     "smooth_l1": [({"beta": 0.5}, {"a": A, "b": B})],
+    "ctc_loss": [
+        ({"blank": 0}, CTC),
+        ({"blank": 4}, CTC | {"targets": CTC["targets"] - 1}),
+        ({"blank": 0}, {name: array[4:5] for name, array in CTC.items()}),
+    ],
     "bce_with_logits": [({}, {"logits": A, "target": B})],
     "global_avg_pool": [({}, {"x": IMAGES})],
     "global_max_pool": [({}, {"x": IMAGES})],

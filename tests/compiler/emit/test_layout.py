@@ -52,6 +52,18 @@ def test_comment_without_room_goes_above() -> None:
     assert writer.text() == f"# [batch, heads, time]\nx = {'y' * 70}\nx = y  # [batch]\n"
 
 
+def test_the_brackets_of_a_negated_element_break() -> None:
+    text = layout(f"each = -take({'x' * 40}, {'y' * 40})[..., 0]")
+    assert text == f"each = -take(\n    {'x' * 40}, {'y' * 40}\n)[..., 0]"
+
+
+def test_a_function_in_a_block_stands_alone() -> None:
+    writer = FileWriter()
+    with writer.block("if x"), writer.definition("step", [], "None"):
+        writer.statement("return y")
+    assert writer.text() == "if x:\n\n    def step() -> None:\n        return y\n"
+
+
 # ---------------------------------------------------------------- random statements against ruff
 
 NAMES = ("x", "heads", "self.attention", "config.layers", "probabilities", "head_dim")

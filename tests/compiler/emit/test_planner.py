@@ -236,6 +236,62 @@ net Net()(x: float[B, T, 4]) -> float[B, T, 4] {
     assert "emit out = h" in made
 
 
+def test_the_unused_number_of_a_step_is_left_out() -> None:
+    made = plan("""
+net Net(steps: int = 3)(x: float[B, 4]) -> float[B, 4] {
+  scan k in range(steps) carry x { x = tanh(x) }
+  return x
+}
+""")
+    assert "scan  along 0 length config.steps carry x = x reads :" in made
+
+
+LAYERS = """
+net Net(widths: list[int] = [3, 5], hidden: int = 4) {
+  fcs = [Linear(hidden) for _ in widths]
+
+  fn forward(x: float[B, 4]) -> float[B, 4] {
+    for i, fc in enumerate(fcs) { x = x + fc(x)[:, i:i + 1] }
+    return x
+  }
+  fn other(x: float[B, 4], z: float[B, 4]) -> float[B, 4] {
+    for y, w in zip([x, z], widths) { x = x + w * y }
+    for w, fc in zip(widths, reversed(fcs)) { x = x + w * fc(x) }
+    return fcs[1](x)
+  }
+}
+"""
+
+
+def test_a_list_of_layers_has_the_name_of_its_variable() -> None:
+    made = plan(LAYERS)
+    assert "make fcs: for _(unused) in config.widths:" in made
+    assert made.count("self.fcs = native Linear(out=config.hidden, use_bias=True, D=4)") == 1
+
+
+def test_a_loop_over_layers_walks_them() -> None:
+    made = plan(LAYERS)
+    assert "for i, fcs in (0, 1) | self.fcs:" in made
+    assert "('slice', i, (i + 1), None)" in made
+    assert "for w, position in (3, 5) | [1, 0]:" in made
+    assert "self.fcs[position](x with" in made
+
+
+def test_a_loop_over_tensors_and_numbers_walks_both() -> None:
+    made = plan(LAYERS)
+    assert "for w, y in (3, 5) | [x, z]:" in made
+
+
+def test_one_result_that_is_read_is_picked() -> None:
+    made = plan("""
+net Net()(x: float[B, T, 4]) -> float[B, T, 4] {
+  for _ in range(2) { x = (x -> rnn: LSTM(4)).out }
+  return x
+}
+""")
+    assert "x = rnn(x).out" in made
+
+
 def test_optional_inputs_of_layers() -> None:
     made = plan("""
 block Mix()(x: float[B, D], y: float[B, D]? = none) -> float[B, D] {

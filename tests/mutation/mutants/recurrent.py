@@ -1,6 +1,6 @@
 """Bugs of recurrent layers."""
 
-from mutation.mutants.table import Mutant, change, each, everywhere, value
+from mutation.mutants.table import Mutant, change, each, everywhere
 from mutation.proving import Place
 
 GATED = Place("recurrent:Gated")
@@ -29,7 +29,7 @@ MUTANTS = (
         GATED,
         LSTM,
         "the cell is put out as it is",
-        everywhere(r"\w+\.tanh\(c_new\)", "c_new"),
+        everywhere(r"\w+\.tanh\(c\)", "c"),
     ),
     Mutant(
         "state changes behind the end",
@@ -51,7 +51,11 @@ MUTANTS = (
         GATED,
         LSTM,
         "the gates have no bias",
-        everywhere(r" \+ (?:self|params)\.b\b", ""),
+        each(
+            torch=change(r"self\.w_x, self\.b\)", "self.w_x)"),
+            jax=change(r" \+ params\.b\b", ""),
+            keras=change(r" \+ self\.b\b", ""),
+        ),
     ),
     Mutant(
         "order of the gates of a GRU",
@@ -64,16 +68,11 @@ MUTANTS = (
         },
     ),
     Mutant(
-        "reset before the product",
+        "reset of the input",
         BACKWARD,
         GRU,
-        "the reset gate is applied to the state, as in the paper",
-        value(
-            "n",
-            torch="torch.tanh(xn + F.linear(torch.sigmoid(xr + hr) * h, self.w_h[8:], self.b_h[8:]))",
-            jax="jnp.tanh(xn + (jax.nn.sigmoid(xr + hr) * h) @ params.w_h[8:].T + params.b_h[8:])",
-            keras="ops.tanh(xn + ops.sigmoid(xr + hr) * h @ ops.transpose(self.w_h[8:]) + self.b_h[8:])",
-        ),
+        "the reset gate is applied to the share of the input",
+        everywhere(r"xn \+ (.*) \* hn\b", r"hn + \1 * xn"),
     ),
     Mutant(
         "sense of the update gate",
@@ -94,7 +93,7 @@ MUTANTS = (
         BACKWARD,
         GRU,
         "the backward layer reads its mask forward",
-        everywhere(r"^( +)live = .*flip\(.*$", r"\1live = live"),
+        everywhere(r"^( +)live = .*flip\(.*$", r"\1live = mask"),
     ),
     Mutant(
         "second bias dropped",
@@ -129,6 +128,6 @@ MUTANTS = (
             keras=change(r"self\.w_h\(h\)", "self.w_h(ops.stop_gradient(h))"),
         ),
         quantity="gradient",
-        lines={"jax": "scan x_t in x along 1 carry h"},
+        lines=dict.fromkeys(("jax", "keras"), "scan x_t in x along 1 carry h"),
     ),
 )

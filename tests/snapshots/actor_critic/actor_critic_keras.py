@@ -15,12 +15,12 @@ loss: obs: float [batch, features], action: int [batch], ret: float [batch]
 80 parameters
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import keras
-from keras import KerasTensor, layers, ops
+from keras import KerasTensor, layers, ops, tree
 from safetensors.numpy import load_file
 
 
@@ -32,6 +32,55 @@ class Config:
     gamma: float = 0.99
     value_weight: float = 0.5
     entropy_weight: float = 0.01
+
+
+def scan(
+    step: Callable[[Any, Any], tuple[Any, Any]], carry: Any, inputs: Any
+) -> tuple[Any, Any]:
+    """Run `carry, output = step(carry, input)` along the first axis, and stack outputs.
+
+    The first step runs outside the loop, where layers can be built. TensorFlow has a
+    loop of its own, for that of `ops.scan` has no gradient under XLA.
+    """
+    carry, output = step(carry, tree.map_structure(lambda x: x[0], inputs))
+    outputs = tree.map_structure(lambda x: x[None], output)
+    if tree.flatten(inputs)[0].shape[0] == 1:
+        return carry, outputs
+    if keras.backend.backend() == "tensorflow":
+        return tensorflow_scan(step, carry, inputs, output)
+    rest = tree.map_structure(lambda x: x[1:], inputs)
+    carry, others = ops.scan(step, carry, rest)
+    return carry, tree.map_structure(
+        lambda a, b: ops.concatenate([a, b]), outputs, others
+    )
+
+
+def tensorflow_scan(
+    step: Callable[[Any, Any], tuple[Any, Any]], carry: Any, inputs: Any, output: Any
+) -> tuple[Any, Any]:
+    """Run the steps after the first in a loop that XLA can differentiate."""
+    import tensorflow as tf
+
+    length = ops.shape(tree.flatten(inputs)[0])[0]
+    sources = [tf.TensorArray(x.dtype, length).unstack(x) for x in tree.flatten(inputs)]
+    results = [
+        tf.TensorArray(x.dtype, length, element_shape=x.shape).write(0, x)
+        for x in tree.flatten(output)
+    ]
+
+    def body(i: Any, carry: Any, results: Any) -> tuple[Any, Any, Any]:
+        slices = [source.read(i) for source in sources]
+        carry, output = step(carry, tree.pack_sequence_as(inputs, slices))
+        flat = zip(results, tree.flatten(output))
+        return i + 1, carry, [result.write(i, x) for result, x in flat]
+
+    _, carry, results = tf.while_loop(
+        lambda i, *_: i < length,
+        body,
+        (1, carry, results),
+        maximum_iterations=length,
+    )
+    return carry, tree.pack_sequence_as(output, [one.stack() for one in results])
 
 
 def mse(a: KerasTensor, b: KerasTensor) -> KerasTensor:
@@ -107,14 +156,23 @@ class ActorCritic(keras.Model):
     ) -> KerasTensor:
         """Run the network; the shapes are at the top of this file."""
         total = last_value
-        tails = []
-        for r, end in zip(
-            ops.unstack(ops.flip(reward, axis=1), axis=1),
-            ops.unstack(ops.flip(done, axis=1), axis=1),
-        ):
+
+        def step(
+            total: KerasTensor, inputs: tuple[KerasTensor, KerasTensor]
+        ) -> tuple[KerasTensor, KerasTensor]:
+            r, end = inputs
             total = r + self.config.gamma * ops.where(end, 0.0, total)
-            tails.append(total)
-        tail = ops.stack(tails, axis=1)
+            return total, total
+
+        total, tail = scan(
+            step,
+            total,
+            (
+                ops.moveaxis(ops.flip(reward, axis=1), 1, 0),
+                ops.moveaxis(ops.flip(done, axis=1), 1, 0),
+            ),
+        )
+        tail = ops.moveaxis(tail, 0, 1)
         return ops.flip(tail, axis=1)
 
     def loss_(

@@ -8,12 +8,12 @@ tokens: int [batch, time]  ->  float [batch, time, vocab]
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import keras
-from keras import KerasTensor, layers, ops
+from keras import KerasTensor, layers, ops, tree
 from safetensors.numpy import load_file
 
 
@@ -32,6 +32,55 @@ def fan_in_uniform() -> keras.Initializer:
     return keras.initializers.VarianceScaling(
         scale=1 / 3, mode="fan_in", distribution="uniform"
     )
+
+
+def scan(
+    step: Callable[[Any, Any], tuple[Any, Any]], carry: Any, inputs: Any
+) -> tuple[Any, Any]:
+    """Run `carry, output = step(carry, input)` along the first axis, and stack outputs.
+
+    The first step runs outside the loop, where layers can be built. TensorFlow has a
+    loop of its own, for that of `ops.scan` has no gradient under XLA.
+    """
+    carry, output = step(carry, tree.map_structure(lambda x: x[0], inputs))
+    outputs = tree.map_structure(lambda x: x[None], output)
+    if tree.flatten(inputs)[0].shape[0] == 1:
+        return carry, outputs
+    if keras.backend.backend() == "tensorflow":
+        return tensorflow_scan(step, carry, inputs, output)
+    rest = tree.map_structure(lambda x: x[1:], inputs)
+    carry, others = ops.scan(step, carry, rest)
+    return carry, tree.map_structure(
+        lambda a, b: ops.concatenate([a, b]), outputs, others
+    )
+
+
+def tensorflow_scan(
+    step: Callable[[Any, Any], tuple[Any, Any]], carry: Any, inputs: Any, output: Any
+) -> tuple[Any, Any]:
+    """Run the steps after the first in a loop that XLA can differentiate."""
+    import tensorflow as tf
+
+    length = ops.shape(tree.flatten(inputs)[0])[0]
+    sources = [tf.TensorArray(x.dtype, length).unstack(x) for x in tree.flatten(inputs)]
+    results = [
+        tf.TensorArray(x.dtype, length, element_shape=x.shape).write(0, x)
+        for x in tree.flatten(output)
+    ]
+
+    def body(i: Any, carry: Any, results: Any) -> tuple[Any, Any, Any]:
+        slices = [source.read(i) for source in sources]
+        carry, output = step(carry, tree.pack_sequence_as(inputs, slices))
+        flat = zip(results, tree.flatten(output))
+        return i + 1, carry, [result.write(i, x) for result, x in flat]
+
+    _, carry, results = tf.while_loop(
+        lambda i, *_: i < length,
+        body,
+        (1, carry, results),
+        maximum_iterations=length,
+    )
+    return carry, tree.pack_sequence_as(output, [one.stack() for one in results])
 
 
 class SelectiveScan(layers.Layer):
@@ -75,18 +124,28 @@ class SelectiveScan(layers.Layer):
         dt = ops.softplus(self.dt(delta))
         a = -ops.exp(self.log_a)
         h = ops.zeros((batch, self.dim, self.d_state))
-        ys = []
-        for x_t, dt_t, w_t, r_t in zip(
-            ops.unstack(x, axis=1),
-            ops.unstack(dt, axis=1),
-            ops.unstack(write, axis=1),
-            ops.unstack(read, axis=1),
-        ):
+
+        def step(
+            h: KerasTensor,
+            inputs: tuple[KerasTensor, KerasTensor, KerasTensor, KerasTensor],
+        ) -> tuple[KerasTensor, KerasTensor]:
+            x_t, dt_t, w_t, r_t = inputs
             h = ops.exp(ops.expand_dims(dt_t, 2) * a) * h + ops.einsum(
                 "bd,bn->bdn", dt_t * x_t, w_t
             )
-            ys.append(ops.einsum("bdn,bn->bd", h, r_t))
-        y = ops.stack(ys, axis=1)
+            return h, ops.einsum("bdn,bn->bd", h, r_t)
+
+        h, y = scan(
+            step,
+            h,
+            (
+                ops.moveaxis(x, 1, 0),
+                ops.moveaxis(dt, 1, 0),
+                ops.moveaxis(write, 1, 0),
+                ops.moveaxis(read, 1, 0),
+            ),
+        )
+        y = ops.moveaxis(y, 0, 1)
         return y + x * self.skip
 
 

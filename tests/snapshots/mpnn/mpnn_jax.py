@@ -61,6 +61,17 @@ def linear(params: Linear, x: Array) -> Array:
     return x @ params.weight.T + params.bias
 
 
+def gru_cell(x: Array, y: Array, h: Array) -> Array:
+    """One step of a GRU: `x` and `y` are the shares of the input and of the state in
+    the three gates.
+    """
+    xr, xz, xn = jnp.split(x, 3, axis=-1)
+    hr, hz, hn = jnp.split(y, 3, axis=-1)
+    z = jax.nn.sigmoid(xz + hz)
+    n = jnp.tanh(xn + jax.nn.sigmoid(xr + hr) * hn)
+    return (1.0 - z) * n + z * h
+
+
 class GRUOutput(NamedTuple):
     out: Array  # [batch, time, hidden]
     h: Array  # [batch, hidden]
@@ -69,7 +80,7 @@ class GRUOutput(NamedTuple):
 class GRU(NamedTuple):
     """Gated recurrent unit (Cho et al., 2014) with the reset gate applied after the
     matrix product, as in cuDNN. The gates of `w_x`, `w_h` and the two biases are in
-    the order reset, update, new. Masked outputs repeat the state.
+    the order reset, update, new.
     """
 
     w_x: Array  # [3 * hidden, dim]
@@ -88,21 +99,14 @@ def init_gru(key: Array, dim: int, hidden: int) -> GRU:
     )
 
 
-def gru(params: GRU, x: Array, h: Array | None = None, *, hidden: int) -> GRUOutput:
-    batch, time, _ = x.shape
-    live = jnp.full((batch, time), True)
+def gru(params: GRU, x: Array, h: Array | None = None) -> GRUOutput:
+    x = x @ params.w_x.T + params.b_x
 
-    def step(h: Array, inputs: tuple[Array, Array]) -> tuple[Array, Array]:
-        x_t, m_t = inputs
-        xr, xz, xn = jnp.split(x_t @ params.w_x.T + params.b_x, 3, axis=-1)
-        hr, hz, hn = jnp.split(h @ params.w_h.T + params.b_h, 3, axis=-1)
-        z = jax.nn.sigmoid(xz + hz)
-        n = jnp.tanh(xn + jax.nn.sigmoid(xr + hr) * hn)
-        h_new = (1.0 - z) * n + z * h
-        h = jnp.where(m_t[:, None], h_new, h)
+    def step(h: Array, x_t: Array) -> tuple[Array, Array]:
+        h = gru_cell(x_t, h @ params.w_h.T + params.b_h, h)
         return h, h
 
-    h, out = jax.lax.scan(step, h, (jnp.moveaxis(x, 1, 0), jnp.moveaxis(live, 1, 0)))
+    h, out = jax.lax.scan(step, h, jnp.moveaxis(x, 1, 0))
     out = jnp.moveaxis(out, 0, 1)
     return GRUOutput(out=out, h=h)
 
@@ -154,7 +158,7 @@ def apply(
     for _ in range(config.steps):
         message = jnp.einsum("bij,bj->bi", matrix, h[source])
         received = jax.ops.segment_sum(message, target, atoms)
-        _, h = gru(params.cell, received[:, None], h, hidden=config.dim)
+        h = gru(params.cell, received[:, None], h).h
     gate = jax.nn.relu(linear(params.gate1, jnp.concatenate([h, start], axis=-1)))
     gate = jax.nn.sigmoid(linear(params.gate2, gate))
     value = linear(params.value2, jax.nn.relu(linear(params.value1, h)))

@@ -14,12 +14,12 @@ loss: atom: float [atoms, features], bond: float [bonds, bond_features], source:
 392 parameters
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import keras
-from keras import KerasTensor, layers, ops
+from keras import KerasTensor, layers, ops, tree
 from safetensors.numpy import load_file
 
 
@@ -40,6 +40,66 @@ def fan_in_uniform() -> keras.Initializer:
     )
 
 
+def scan(
+    step: Callable[[Any, Any], tuple[Any, Any]], carry: Any, inputs: Any
+) -> tuple[Any, Any]:
+    """Run `carry, output = step(carry, input)` along the first axis, and stack outputs.
+
+    The first step runs outside the loop, where layers can be built. TensorFlow has a
+    loop of its own, for that of `ops.scan` has no gradient under XLA.
+    """
+    carry, output = step(carry, tree.map_structure(lambda x: x[0], inputs))
+    outputs = tree.map_structure(lambda x: x[None], output)
+    if tree.flatten(inputs)[0].shape[0] == 1:
+        return carry, outputs
+    if keras.backend.backend() == "tensorflow":
+        return tensorflow_scan(step, carry, inputs, output)
+    rest = tree.map_structure(lambda x: x[1:], inputs)
+    carry, others = ops.scan(step, carry, rest)
+    return carry, tree.map_structure(
+        lambda a, b: ops.concatenate([a, b]), outputs, others
+    )
+
+
+def tensorflow_scan(
+    step: Callable[[Any, Any], tuple[Any, Any]], carry: Any, inputs: Any, output: Any
+) -> tuple[Any, Any]:
+    """Run the steps after the first in a loop that XLA can differentiate."""
+    import tensorflow as tf
+
+    length = ops.shape(tree.flatten(inputs)[0])[0]
+    sources = [tf.TensorArray(x.dtype, length).unstack(x) for x in tree.flatten(inputs)]
+    results = [
+        tf.TensorArray(x.dtype, length, element_shape=x.shape).write(0, x)
+        for x in tree.flatten(output)
+    ]
+
+    def body(i: Any, carry: Any, results: Any) -> tuple[Any, Any, Any]:
+        slices = [source.read(i) for source in sources]
+        carry, output = step(carry, tree.pack_sequence_as(inputs, slices))
+        flat = zip(results, tree.flatten(output))
+        return i + 1, carry, [result.write(i, x) for result, x in flat]
+
+    _, carry, results = tf.while_loop(
+        lambda i, *_: i < length,
+        body,
+        (1, carry, results),
+        maximum_iterations=length,
+    )
+    return carry, tree.pack_sequence_as(output, [one.stack() for one in results])
+
+
+def gru_cell(x: KerasTensor, y: KerasTensor, h: KerasTensor) -> KerasTensor:
+    """One step of a GRU: `x` and `y` are the shares of the input and of the state in
+    the three gates.
+    """
+    xr, xz, xn = ops.split(x, 3, axis=-1)
+    hr, hz, hn = ops.split(y, 3, axis=-1)
+    z = ops.sigmoid(xz + hz)
+    n = ops.tanh(xn + ops.sigmoid(xr + hr) * hn)
+    return (1.0 - z) * n + z * h
+
+
 class GRUOutput(NamedTuple):
     out: KerasTensor
     h: KerasTensor
@@ -48,12 +108,11 @@ class GRUOutput(NamedTuple):
 class GRU(layers.Layer):
     """Gated recurrent unit (Cho et al., 2014) with the reset gate applied after the
     matrix product, as in cuDNN. The gates of `w_x`, `w_h` and the two biases are in
-    the order reset, update, new. Masked outputs repeat the state.
+    the order reset, update, new.
     """
 
     def __init__(self, dim: int, hidden: int, *, name: str | None = None) -> None:
         super().__init__(name=name)
-        self.hidden = hidden
         self.w_x = self.add_weight(
             name="w_x",
             shape=(3 * hidden, dim),
@@ -68,18 +127,14 @@ class GRU(layers.Layer):
         self.b_h = self.add_weight(name="b_h", shape=(3 * hidden,), initializer="zeros")
 
     def call(self, x: KerasTensor, h: KerasTensor | None = None) -> GRUOutput:
-        batch, time, _ = ops.shape(x)
-        live = ops.ones((batch, time), dtype="bool")
-        outs = []
-        for x_t, m_t in zip(ops.unstack(x, axis=1), ops.unstack(live, axis=1)):
-            xr, xz, xn = ops.split(x_t @ ops.transpose(self.w_x) + self.b_x, 3, axis=-1)
-            hr, hz, hn = ops.split(h @ ops.transpose(self.w_h) + self.b_h, 3, axis=-1)
-            z = ops.sigmoid(xz + hz)
-            n = ops.tanh(xn + ops.sigmoid(xr + hr) * hn)
-            h_new = (1.0 - z) * n + z * h
-            h = ops.where(ops.expand_dims(m_t, 1), h_new, h)
-            outs.append(h)
-        out = ops.stack(outs, axis=1)
+        x = x @ ops.transpose(self.w_x) + self.b_x
+
+        def step(h: KerasTensor, x_t: KerasTensor) -> tuple[KerasTensor, KerasTensor]:
+            h = gru_cell(x_t, h @ ops.transpose(self.w_h) + self.b_h, h)
+            return h, h
+
+        h, out = scan(step, h, ops.moveaxis(x, 1, 0))
+        out = ops.moveaxis(out, 0, 1)
         return GRUOutput(out=out, h=h)
 
 
@@ -129,7 +184,7 @@ class MPNN(keras.Model):
         for _ in range(self.config.steps):
             message = ops.einsum("bij,bj->bi", matrix, ops.take(h, source, axis=0))
             received = ops.segment_sum(message, target, atoms)
-            _, h = self.cell(ops.expand_dims(received, 1), h)
+            h = self.cell(ops.expand_dims(received, 1), h).h
         gate = ops.relu(self.gate1(ops.concatenate([h, start], axis=-1)))
         gate = ops.sigmoid(self.gate2(gate))
         value = self.value2(ops.relu(self.value1(h)))

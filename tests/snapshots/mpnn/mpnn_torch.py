@@ -111,7 +111,7 @@ class MPNN(nn.Module):
         for _ in range(self.config.steps):
             message = torch.einsum("bij,bj->bi", matrix, h[source])
             received = segment_sum(message, target, atoms)
-            _, h = self.cell(received[:, None], h)
+            h = self.cell(received[:, None], h).h
         gate = F.relu(self.gate1(torch.cat([h, start], dim=-1)))
         gate = torch.sigmoid(self.gate2(gate))
         value = self.value2(F.relu(self.value1(h)))
