@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache, partial
 from typing import Any, TypeAlias
 
 from dlc.emit.forms import simplified
@@ -73,16 +74,16 @@ def absent(config: Iterable[ConfigField]) -> dict[str, Const]:
 
 def nodes_of(value: Any) -> Iterator[Any]:
     """Every piece of a plan inside a value, outermost first."""
-    if isinstance(value, Piece):
-        yield value
-        for field in value.FIELDS:
-            yield from nodes_of(getattr(value, field))
-    elif isinstance(value, tuple):
-        for item in value:
-            yield from nodes_of(item)
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from nodes_of(item)
+    stack = [value]
+    while stack:
+        current = stack.pop()
+        if isinstance(current, Piece):
+            yield current
+            stack += [getattr(current, field) for field in reversed(current.FIELDS)]
+        elif isinstance(current, tuple):
+            stack += reversed(current)
+        elif isinstance(current, dict):
+            stack += reversed(current.values())
 
 
 Use: TypeAlias = MakeLayer | LayerCall | FunctionCall
@@ -202,13 +203,14 @@ def mapped(value: Any, change: Change) -> Any:
         case TensorType(dtype=dtype, shape=shape):
             return TensorType(dtype=dtype, shape=tuple(map(change, shape)))
         case tuple():
-            return tuple(mapped(item, change) for item in value)
-        case Mapping():
+            return tuple([mapped(item, change) for item in value])
+        case dict():
             return {key: mapped(item, change) for key, item in value.items()}
     if not isinstance(value, Piece):
         return value
     new = {field: mapped(getattr(value, field), change) for field in value.FIELDS}
-    return decided(replace(value, **new))
+    same = all(new[field] is getattr(value, field) for field in new)
+    return decided(value if same else replace(value, **new))
 
 
 def decided(node: Any) -> Any:
@@ -316,7 +318,8 @@ def with_read_results(unit: Unit) -> Unit:
     return replace(
         unit,
         methods=tuple(
-            replace(method, body=kept_targets(method.body, mentioned(method.body))) for method in unit.methods
+            replace(method, body=kept_targets(method.body, cache(partial(mentioned, method.body))))
+            for method in unit.methods
         ),
     )
 
@@ -328,7 +331,7 @@ def mentioned(value: Any) -> frozenset[str]:
             return frozenset((value,))
         case tuple():
             return frozenset().union(*map(mentioned, value))
-        case Mapping():
+        case dict():
             return mentioned(tuple(value.values()))
     if not isinstance(value, Piece):
         return frozenset()
@@ -336,13 +339,13 @@ def mentioned(value: Any) -> frozenset[str]:
     return mentioned(tuple(item for name, item in as_dict(value).items() if name not in skipped))
 
 
-def kept_targets(body: tuple[Statement, ...], read: frozenset[str]) -> tuple[Statement, ...]:
+def kept_targets(body: tuple[Statement, ...], read: Callable[[], frozenset[str]]) -> tuple[Statement, ...]:
     """Calls with several results, in which `_` stands for what nothing reads."""
     found: list[Statement] = []
     for statement in body:
         match statement:
-            case Assign(targets=targets) if len(targets) > 1 and not set(targets) <= read:
-                targets = tuple(name if name in read else "_" for name in targets)
+            case Assign(targets=targets) if len(targets) > 1 and not set(targets) <= read():
+                targets = tuple(name if name in read() else "_" for name in targets)
                 found.append(replace(statement, targets=targets))
             case Conditional(body=inner, orelse=orelse):
                 sides = {"body": kept_targets(inner, read), "orelse": kept_targets(orelse, read)}

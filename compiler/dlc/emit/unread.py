@@ -6,13 +6,12 @@ width of which only numbers are left. Types that mention such an option say its 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from dlc.emit.plan import Draw, FilePlan, MethodPlan, Piece
 from dlc.emit.specialise import mapped, substitution
 from dlc.emit.units import axis_name
-from dlc.ir import Const, Distribution, Operation, Ref, TensorType
+from dlc.ir import Const, Distribution, Operation, Ref
 from dlc_grammar.record import replace
 
 
@@ -35,25 +34,22 @@ def without_unread(plan: FilePlan) -> FilePlan:
 
 def collect_options(value: Any, found: set[str]) -> None:
     """Add the options that code reads. The types in it only document it, except for those of draws."""
-    match value:
-        case Ref(scope="config", name=name):
-            found.add(name)
-        case TensorType() | Const():
-            return
-        case Operation(args=args) | Distribution(args=args):
-            collect_options(args, found)
-            return
-        case Draw(type=TensorType(shape=shape)):
-            collect_options(shape, found)
-    if isinstance(value, tuple):
-        for item in value:
-            collect_options(item, found)
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            collect_options(item, found)
-    elif isinstance(value, Piece):
-        for field in value.FIELDS:
-            collect_options(getattr(value, field), found)
+    stack = [value]
+    while stack:
+        current = stack.pop()
+        if isinstance(current, tuple):
+            stack += current
+        elif isinstance(current, dict):
+            stack += current.values()
+        elif isinstance(current, Ref):
+            if current.scope == "config":
+                found.add(current.name)
+        elif isinstance(current, Operation | Distribution):
+            stack.append(current.args)
+        elif isinstance(current, Piece):
+            stack += [getattr(current, field) for field in current.FIELDS]
+            if isinstance(current, Draw) and current.type is not None:
+                stack.append(current.type.shape)
 
 
 def with_axes(method: MethodPlan) -> MethodPlan:
