@@ -15,6 +15,7 @@ from dlc.emit.forms import simplified
 from dlc.emit.plan import (
     Assign,
     Choice,
+    Code,
     Conditional,
     ConfigField,
     FilePlan,
@@ -357,6 +358,11 @@ def kept_targets(body: tuple[Statement, ...], read: Callable[[], frozenset[str]]
     return tuple(found)
 
 
+def is_one(value: Code) -> bool:
+    """Whether a code has a single tensor as its value: no type is also that of one whose rank varies."""
+    return value.type is not None or (isinstance(value, Primitive) and value.op not in ("split", "top_k"))
+
+
 def shortened(body: tuple[Statement, ...]) -> tuple[Statement, ...]:
     """Returns what the last statement assigns, without the variable."""
     while len(body) >= 2:
@@ -365,7 +371,7 @@ def shortened(body: tuple[Statement, ...]) -> tuple[Statement, ...]:
             case (
                 Assign(targets=(target,), value=value),
                 Return(values=(Variable(name=name, field=None),)),
-            ) if name == target and value.type is not None:
+            ) if name == target and is_one(value):
                 last = replace(last, values=(value,), origin=before.origin, at=before.at)
                 body = (*body[:-2], last)
                 continue

@@ -341,17 +341,19 @@ class Terms:
         """`start + i` where the values count the rounds, `start + growth * i` where they grow by a value that
         has a name."""
         frame = self.frames[level - 1]
+        distinct = list(dict.fromkeys(rows))
         steps = [
             b - a if type(a) is type(b) is int else None
-            for row in dict.fromkeys(rows)
+            for row in distinct
             for a, b in pairwise(row)
             if a is not None and b is not None
         ]
+        going_on = sum(type(a[-1]) is int and b[0] == a[-1] + 1 for a, b in pairwise(distinct))
         if frame.position is None or None in steps or len(set(steps)) != 1 or not all(map(any_value, rows)):
             return None
         step = steps[0]
         growth = self._named(step, local)
-        if growth is None and (step != 1 or len(steps) < 2):
+        if growth is None and (step != 1 or len(steps) + going_on < 2):
             return None
         starts = [next(v - step * k for k, v in enumerate(row) if v is not None) for row in rows]
         if any(
@@ -397,6 +399,8 @@ class Terms:
         start, rest = agreed(sides[0]), agreed(sides[1])
         if start is None:
             start = self._outside(level, [row[0] for row in rows], parents, hint)
+        if isinstance(rest, Const) and max(map(len, rows)) == 2:
+            return None
         if rest is None:
             rest = self._outside(level, [row[1] if len(row) > 1 else None for row in rows], parents, hint)
         condition = Operation(op="==", args=(self._place(frame), Const(value=0)), value=False)

@@ -523,3 +523,16 @@ net Net(layers: int = 3)(x: float[B, 6]) -> float[] {
     body = lines(made, "def forward")
     assert body.index("balance = 0.0") < body.index("total = (2.0 * i)")
     assert body.index("total = (2.0 * i)") < body.index("balance = (balance + total)")
+
+
+def test_the_last_line_is_returned_where_the_rank_varies() -> None:
+    made = plan(
+        """
+net Net()(x: float[B, T, 4]) -> float[B, 3] {
+  y = x -> a: Linear(4)
+  return y[:, 0] -> b: Linear(3)
+}
+""",
+        natives=frozenset(),
+    )
+    assert "return ((x @ transpose(self.weight, axes=None)) + self.bias)" in made
