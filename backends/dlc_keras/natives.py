@@ -205,6 +205,8 @@ def convolution(at: Making) -> dict[str, Text | None]:
 
 def padding(at: Making) -> Text | None:
     """None for no padding, a mode of Keras where one is equal, else the number on each side."""
+    if at.arguments.get("padding", Const(value=0)) == Const(value=0):
+        return None
     names = ("padding", "kernel", "stride", "dilation")
     given = [
         at.arguments.get(name, Const(value=default))
@@ -212,8 +214,6 @@ def padding(at: Making) -> Text | None:
     ]
     if all(isinstance(expr, Const) for expr in given) or isinstance(given[0].value, str):
         sides, kernel, stride, dilation = (expr.value for expr in given)
-        if sides == 0:
-            return None
         if isinstance(sides, str):
             return at.text("padding")
         if stride == 1 and kernel % 2 == 1 and 2 * sides == dilation * (kernel - 1):

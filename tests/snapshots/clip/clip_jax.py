@@ -95,8 +95,7 @@ def layer_norm(params: LayerNorm, x: Array) -> Array:
         * jax.lax.rsqrt(x.var(axis=-1, keepdims=True) + 1e-5)
         * params.weight
     )
-    y = y + params.bias
-    return y
+    return y + params.bias
 
 
 class Linear(NamedTuple):

@@ -137,7 +137,7 @@ class ConvNeXt(keras.Model):
                     Block(
                         config.widths[i] if i > 0 else config.widths[0],
                         config.drop
-                        * ((1 if i > 0 else 0) if index == 0 else 2)
+                        * ((1 if i > 0 else 0) + index)
                         / (sum(config.depths) - 1),
                         name=f"stage_{i}_{index}",
                     )

@@ -91,7 +91,7 @@ class ConvNeXt(nn.Module):
                 Block(
                     config.widths[i] if i > 0 else config.widths[0],
                     config.drop
-                    * ((1 if i > 0 else 0) if index == 0 else 2)
+                    * ((1 if i > 0 else 0) + index)
                     / (sum(config.depths) - 1),
                 )
                 for index in range(depth)

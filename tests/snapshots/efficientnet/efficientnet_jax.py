@@ -415,7 +415,7 @@ def apply(
     )
     x = jax.nn.silu(x)
     stage_states = []
-    for (ratio, _, n, s, k), stages, stages_state, drop_value in zip(
+    for (ratio, _, n, s, k), stages, stages_state, start in zip(
         config.stages, params.stage, state.stage, (0, 1)
     ):
         stage_states_ = []
@@ -432,7 +432,7 @@ def apply(
                 kernel=k,
                 stride=s if j == 0 else 1,
                 ratio=ratio,
-                drop=config.depth_drop * (drop_value if j == 0 else 2) / 3,
+                drop=config.depth_drop * (start + j) / 3,
                 training=training,
                 key=subkey,
             )

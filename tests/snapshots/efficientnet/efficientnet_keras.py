@@ -227,7 +227,7 @@ class EfficientNet(keras.Model):
         self.seed_generator = keras.random.SeedGenerator()
         self.stem = ConvBN(3, 8, 3, 2, 1, name="stem")
         self.stage = []
-        for (ratio, _, n, s, k), drop_value in zip(config.stages, (0, 1)):
+        for (ratio, _, n, s, k), start in zip(config.stages, (0, 1)):
             self.stage.append(
                 [
                     MBConv(
@@ -236,7 +236,7 @@ class EfficientNet(keras.Model):
                         k,
                         s if j == 0 else 1,
                         ratio,
-                        config.depth_drop * (drop_value if j == 0 else 2) / 3,
+                        config.depth_drop * (start + j) / 3,
                         name=f"stage_{len(self.stage)}_{j}",
                     )
                     for j in range(math.ceil(n * config.depth))

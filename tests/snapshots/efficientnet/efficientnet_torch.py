@@ -134,13 +134,11 @@ class EfficientNet(nn.Module):
                     kernel=k,
                     stride=s if j == 0 else 1,
                     ratio=ratio,
-                    drop=config.depth_drop * (drop_value if j == 0 else 2) / 3,
+                    drop=config.depth_drop * (start + j) / 3,
                 )
                 for j in range(math.ceil(n * config.depth))
             )
-            for (ratio, _, n, s, k), drop_value in zip(
-                config.stages, (0, 1), strict=True
-            )
+            for (ratio, _, n, s, k), start in zip(config.stages, (0, 1), strict=True)
         )
         self.top = ConvBN(channels=8, out=320, kernel=1, stride=1, groups=1)
         self.fc = nn.Linear(320, config.classes)

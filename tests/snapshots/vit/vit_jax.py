@@ -106,9 +106,7 @@ def init_linear(key: Array, dim: int, out: int) -> Linear:
 
 
 def linear(params: Linear, x: Array) -> Array:
-    y = x @ params.weight.T
-    y = y + params.bias
-    return y
+    return x @ params.weight.T + params.bias
 
 
 def split_heads(x: Array, *, heads: int) -> Array:

@@ -44,25 +44,6 @@ def fan_in_uniform() -> keras.Initializer:
     )
 
 
-class PaddedConv2D(layers.Conv2D):
-    """A convolution with zeros on each side of its input: `padding` is how many."""
-
-    def __init__(
-        self, filters: int, kernel_size: int, *, padding: int, **options: Any
-    ) -> None:
-        super().__init__(filters, kernel_size, **options)
-        self.zeros = padding
-
-    def compute_output_shape(self, input_shape: tuple) -> tuple:
-        batch, *sizes, channels = input_shape
-        padded = [size and size + 2 * self.zeros for size in sizes]
-        return super().compute_output_shape((batch, *padded, channels))
-
-    def call(self, inputs: KerasTensor) -> KerasTensor:
-        sides = [(self.zeros, self.zeros)] * self.rank
-        return super().call(ops.pad(inputs, [(0, 0), *sides, (0, 0)]))
-
-
 def split_heads(x: KerasTensor, heads: int) -> KerasTensor:
     """[B, T, heads * K] as [B, heads, T, K]."""
     return ops.transpose(ops.reshape(x, (*ops.shape(x)[:2], heads, -1)), (0, 2, 1, 3))
@@ -158,11 +139,10 @@ class ViT(keras.Model):
         super().__init__(name="vi_t")
         self.config = config
         self.seed_generator = keras.random.SeedGenerator()
-        self.patches = PaddedConv2D(
+        self.patches = layers.Conv2D(
             config.dim,
             config.patch,
             strides=config.patch,
-            padding=0,
             kernel_initializer=fan_in_uniform(),
             name="patches",
         )
@@ -214,7 +194,7 @@ class ViT(keras.Model):
 # How Keras keeps the weights of its own layers: for each name in the specification,
 # the attribute and the order of its axes; and the shape of an input to build with.
 LAYERS = {
-    PaddedConv2D: (
+    layers.Conv2D: (
         {"weight": ("kernel", (2, 3, 1, 0)), "bias": ("bias", (0,))},
         lambda layer, weight: (None, None, None, weight.shape[1] * layer.groups),
     ),
