@@ -75,19 +75,21 @@ class Builder:
         users = graph.users()
         titles: dict[int, str] = {}
         rows: list[tuple[Box, list[str]]] = []
+        then_of: dict[int, list[str]] = {}
         row_of: dict[int, Box] = {}
         for box in graph.boxes:
             host = self.host(box, row_of, users)
             if host is not None:
                 row_of[id(box)] = host
-                next(then for other, then in rows if other is host).append(box.title)
+                then_of[id(host)].append(box.title)
                 continue
             row_of[id(box)] = box
             titles[id(box)] = box.name or box.title
             if box.role == "function" and len(box.links) == 1 and box.links[0].source.role != "input":
                 titles[id(box)] = titles[id(row_of[id(box.links[0].source)])]  # `q`, for `split_heads` of q
             if box.role not in ("input", "output"):
-                rows.append((box, []))
+                then_of[id(box)] = []
+                rows.append((box, then_of[id(box)]))
         entries = []
         inputs = [box for box in graph.boxes if box.role == "input"]
         before = inputs[0] if len(inputs) == 1 else None

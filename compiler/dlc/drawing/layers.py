@@ -274,16 +274,20 @@ class Grid:
             single = (len(segment.upper.below) == 1) + (len(segment.lower.above) == 1)
             return -lanes * 2 - single, abs(segment.upper.order - segment.lower.order)
 
-        rest = [s for s in self.segments if s not in self.spine]
+        spine = {id(s) for s in self.spine}
+        rest = [s for s in self.segments if id(s) not in spine]
         taken: list[Segment] = []
+        at_rank: dict[int, list[Segment]] = {}
         up: set[int] = set()
         down: set[int] = set()
         for segment in [*self.spine, *sorted(rest, key=importance)]:
             if id(segment.upper) in down or id(segment.lower) in up:
                 continue
-            if any(_cross(segment, other) for other in taken):
+            others = at_rank.setdefault(segment.upper.rank, [])
+            if any(_cross(segment, other) for other in others):
                 continue
             taken.append(segment)
+            others.append(segment)
             down.add(id(segment.upper))
             up.add(id(segment.lower))
         parent = {id(s.lower): s for s in taken}
@@ -330,18 +334,26 @@ class Grid:
             if not changed:
                 break
         cells = [cell for rank in self.ranks for cell in rank]
+        members: dict[int, list[Cell]] = {}
+        for cell in cells:
+            members.setdefault(cell.block, []).append(cell)
+        after: dict[int, list[tuple[int, float]]] = {}
+        before: dict[int, list[tuple[int, float]]] = {}
+        for left, right, gap in gaps:
+            after.setdefault(left, []).append((right, gap))
+            before.setdefault(right, []).append((left, gap))
         for _ in range(3):
             for block in sorted(side, key=lambda number: -abs(x[number])):
                 if side[block] == 0:
                     continue
-                wanted = self.wanted([cell for cell in cells if cell.block == block], x)
+                wanted = self.wanted(members[block], x)
                 if wanted is None:
                     continue
                 if side[block] == 1:
-                    limit = min((x[b] - gap for a, b, gap in gaps if a == block), default=wanted)
+                    limit = min((x[b] - gap for b, gap in after.get(block, ())), default=wanted)
                     x[block] = max(x[block], min(wanted, limit))
                 else:
-                    limit = max((x[a] + gap for a, b, gap in gaps if b == block), default=wanted)
+                    limit = max((x[a] + gap for a, gap in before.get(block, ())), default=wanted)
                     x[block] = min(x[block], max(wanted, limit))
         for cell in cells:
             cell.x = x[cell.block] + cell.shift
@@ -363,8 +375,7 @@ class Grid:
 
 
 def _cross(s: Segment, t: Segment) -> bool:
-    if s.upper.rank != t.upper.rank:
-        return False
+    """Whether two segments between the same ranks cross."""
     upper = s.upper.order - t.upper.order
     lower = s.lower.order - t.lower.order
     return upper * lower < 0 or (upper == 0) != (lower == 0)
