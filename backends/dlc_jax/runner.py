@@ -21,7 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dlc.parity.worker import Case, Outcome, SampleQueue, serve
+from dlc.parity.worker import Case, Compiled, Outcome, SampleQueue, serve
 
 Arrays = list[Any]
 
@@ -139,63 +139,90 @@ def is_sequential(case: Case, loaded: Loaded) -> bool:
     return "key" in loaded.options and "lax.scan" in inspect.getsource(case.module)
 
 
-def call(loaded: Loaded, params: Any, inputs: Arrays) -> tuple[Any, Any]:
+def call(loaded: Loaded, params: Any, state: Any, inputs: Arrays) -> tuple[Any, Any]:
     """The outputs and the new state."""
     takes_state = "state" in inspect.signature(loaded.function).parameters
-    states = (loaded.state,) if takes_state else ()
+    states = (state,) if takes_state else ()
     result = loaded.function(params, *states, *inputs, **loaded.options)
-    return result if takes_state else (result, loaded.state)
+    return result if takes_state else (result, state)
 
 
-def run(case: Case) -> Outcome:
-    loaded = load(case)
-    floats = [i for i, value in enumerate(loaded.inputs) if value is not None and is_float(value)]
-    names = list(case.inputs)
-    cotangents = [None if value is None else jnp.asarray(value, case.dtype) for value in case.cotangents]
+class Step:
+    """The function that is compiled for a case: everything that has numbers is an argument."""
 
-    def forward(params: Any, given: Arrays, perturbations: Arrays | None, trace: Trace) -> Any:
-        inputs = list(loaded.inputs)
-        for i, value in zip(floats, given, strict=True):
+    def __init__(self, case: Case, loaded: Loaded) -> None:
+        self.loaded = loaded
+        self.samples = case.samples
+        self.record = case.record
+        self.dtype = case.dtype
+        self.floats = [i for i, value in enumerate(loaded.inputs) if value is not None and is_float(value)]
+        self.sequential = is_sequential(case, loaded)
+        self.taken = 0
+        self.trace = Trace()
+        self.compiled = jax.jit(self.differentiated)
+
+    def forward(
+        self, params: Any, given: Arrays, perturbations: Arrays | None, state: Any, rest: Arrays, numbers: Any
+    ) -> Any:
+        draws, cotangents = numbers
+        inputs = list(rest)
+        for i, value in zip(self.floats, given, strict=True):
             inputs[i] = value
-        trace.perturbations = perturbations
-        if case.record is not None:
-            case.record.keep = trace.keep
-        with injected(case.samples):
-            result, state = call(loaded, params, inputs)
+        self.trace = Trace(perturbations)
+        if self.record is not None:
+            self.record.keep = self.trace.keep
+        samples = self.samples.of(draws)
+        with injected(samples):
+            result, state = call(self.loaded, params, state, inputs)
+        self.taken = samples.taken
         outputs = jax.tree.leaves(result)
         pairs = zip(outputs, cotangents, strict=True)
         terms = [jnp.vdot(output, weight) for output, weight in pairs if weight is not None]
-        total = sum(terms, start=jnp.zeros((), case.dtype))
-        return total, (outputs, state, trace.values)
+        total = sum(terms, start=jnp.zeros((), self.dtype))
+        return total, (outputs, state, self.trace.values)
 
-    trace = Trace()
-    given = [loaded.inputs[i] for i in floats]
-    perturbations: Arrays = []
-    if case.record is not None:
-        with jax.disable_jit(is_sequential(case, loaded)):
-            values = jax.eval_shape(lambda: forward(loaded.params, given, None, trace)[1][2])
-        case.samples.restart()
-        perturbations = list(map(zero_perturbation, values))
-        trace = Trace()
+    def differentiated(
+        self, params: Any, given: Arrays, perturbations: Arrays, state: Any, rest: Arrays, numbers: Any
+    ) -> Any:
+        gradient = jax.value_and_grad(self.forward, argnums=(0, 1, 2), has_aux=True, allow_int=True)
+        return gradient(params, given, perturbations, state, rest, numbers)
 
-    def differentiate(params: Any, given: Arrays, perturbations: Arrays) -> Any:
-        gradient = jax.value_and_grad(
-            lambda p, g, z: forward(p, g, z, trace), argnums=(0, 1, 2), has_aux=True, allow_int=True
-        )
-        return gradient(params, given, perturbations)
+    def run(self, case: Case, loaded: Loaded) -> Any:
+        """((total, (outputs, state, values)), gradients by weight, by input and by traced value)."""
+        given = [loaded.inputs[i] for i in self.floats]
+        rest = [None if i in self.floats else value for i, value in enumerate(loaded.inputs)]
+        cotangents = [None if value is None else jnp.asarray(value, case.dtype) for value in case.cotangents]
+        numbers = (list(map(jnp.asarray, case.samples.values)), cotangents)
+        with jax.disable_jit(self.sequential):
+            perturbations: Arrays = []
+            if self.record is not None:
+                values = jax.eval_shape(
+                    lambda: self.forward(loaded.params, given, None, loaded.state, rest, numbers)[1][2]
+                )
+                perturbations = list(map(zero_perturbation, values))
+            results = self.compiled(loaded.params, given, perturbations, loaded.state, rest, numbers)
+        case.samples.take(self.taken)
+        return results
 
-    with jax.disable_jit(is_sequential(case, loaded)):
-        results = jax.jit(differentiate)(loaded.params, given, perturbations)
+
+def run(case: Case, compiled: Compiled[Step]) -> Outcome:
+    loaded = load(case)
+    if case.record is None:
+        step = compiled.get(case, lambda: Step(case, loaded))
+    else:
+        step = Step(case, loaded)
+    results = step.run(case, loaded)
+    names, floats, sites = list(case.inputs), step.floats, step.trace.sites
     (_, (outputs, state, values)), (by_weight, by_input, by_value) = results
     return Outcome(
         outputs=[np.asarray(output) for output in outputs],
         weight_gradients={path: np.asarray(leaf) for path, leaf in spec_paths(by_weight).items()},
         input_gradients={names[i]: np.asarray(leaf) for i, leaf in zip(floats, by_input, strict=True)},
         states={path: np.asarray(leaf) for path, leaf in spec_paths(state).items()},
-        forward=list(zip(trace.sites, map(np.asarray, values), strict=True)),
+        forward=list(zip(sites, map(np.asarray, values), strict=True)),
         backward=[
             (site, value_cotangent(value, leaf))
-            for site, value, leaf in zip(trace.sites, values, by_value, strict=True)
+            for site, value, leaf in zip(sites, values, by_value, strict=True)
         ],
     )
 
@@ -216,6 +243,9 @@ class JaxRunner:
 
     name = "jax"
 
+    def __init__(self) -> None:
+        self.compiled: Compiled[Step] = Compiled()
+
     def describe(self) -> dict[str, Any]:
         return {
             "jax": jax.__version__,
@@ -226,7 +256,7 @@ class JaxRunner:
     def run(self, case: Case) -> Outcome:
         platform = {"cpu": "cpu", "cuda": "gpu"}[case.device]
         with jax.default_device(jax.devices(platform)[0]):
-            return run(case)
+            return run(case, self.compiled)
 
 
 def make_runner() -> JaxRunner:

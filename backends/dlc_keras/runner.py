@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from dlc.parity.failure import SampleMismatch
-from dlc.parity.worker import Array, Case, Outcome, SampleQueue, serve
+from dlc.parity.worker import Array, Case, Compiled, Outcome, SampleQueue, serve
 from dlc_keras.names import method_name
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -47,7 +47,7 @@ def _orders(rank: int, images: bool) -> list[tuple[int, ...]]:
 
 def take_sample(
     samples: SampleQueue, kinds: Sequence[str], shape: Sequence[int], images: bool
-) -> tuple[str, Array]:
+) -> tuple[str, Tensor]:
     """The next draw, as it is stored in the model, and its kind: one of `kinds`."""
     wanted = tuple(int(size) for size in shape)
     mismatch: SampleMismatch | None = None
@@ -55,11 +55,16 @@ def take_sample(
         for order in _orders(len(wanted), images):
             specified = tuple(wanted[order.index(axis)] for axis in range(len(order)))
             try:
-                return kind, samples.next(kind, specified).transpose(order)
+                return kind, stored(samples.next(kind, specified), order)
             except SampleMismatch as error:
                 mismatch = mismatch or error
     assert mismatch is not None
     raise mismatch
+
+
+def stored(value: Tensor, order: Sequence[int]) -> Tensor:
+    """A draw with its axes in another order."""
+    return keras.ops.transpose(keras.ops.convert_to_tensor(value), order)
 
 
 @contextmanager
@@ -68,7 +73,7 @@ def injected(samples: SampleQueue, images: bool) -> Iterator[None]:
 
     def standard(kind: str, shape: Sequence[int], dtype: str | None) -> Tensor:
         value = take_sample(samples, [kind], shape, images)[1]
-        return keras.ops.convert_to_tensor(value, dtype=dtype or keras.config.floatx())
+        return keras.ops.cast(value, dtype or keras.config.floatx())
 
     def normal(
         shape: Sequence[int], mean: float = 0.0, stddev: float = 1.0, dtype: Any = None, seed: Any = None
@@ -80,8 +85,8 @@ def injected(samples: SampleQueue, images: bool) -> Iterator[None]:
     ) -> Tensor:
         kind, value = take_sample(samples, ["uniform", "bernoulli"], shape, images)
         if kind == "bernoulli":
-            value = np.where(value, 0.0, 1.0)
-        draw = keras.ops.convert_to_tensor(value, dtype=dtype or keras.config.floatx())
+            value = keras.ops.logical_not(value)
+        draw = keras.ops.cast(value, dtype or keras.config.floatx())
         return draw if kind == "bernoulli" else draw * (maxval - minval) + minval
 
     def randint(
@@ -93,7 +98,7 @@ def injected(samples: SampleQueue, images: bool) -> Iterator[None]:
         if rate == 0.0:
             return inputs
         keep = take_sample(samples, ["bernoulli"], noise_shape or inputs.shape, images)[1]
-        return keras.ops.where(keras.ops.convert_to_tensor(keep), inputs / (1.0 - rate), 0.0)
+        return keras.ops.where(keep, inputs / (1.0 - rate), 0.0)
 
     patches = {"normal": normal, "uniform": uniform, "randint": randint, "dropout": dropout}
     originals = {name: getattr(keras.random, name) for name in patches}
@@ -134,9 +139,9 @@ class Prepared:
     def variables(self, paths: Sequence[str]) -> list[Any]:
         return [self.weights[path][0] for path in paths]
 
-    def call(self, inputs: Mapping[str, Tensor]) -> list[Tensor]:
+    def call(self, inputs: Mapping[str, Tensor], samples: SampleQueue) -> list[Tensor]:
         """Runs the method; its results in order."""
-        self.case.samples.restart()
+        samples.restart()
         name = self.case.method
         method = self.model if name == "forward" else getattr(self.model, method_name(name))
         given = {one: inputs.get(one) for one in self.case.inputs}
@@ -144,14 +149,14 @@ class Prepared:
         while positional and positional[-1] is None:
             positional.pop()
         mode = {"training": self.case.training} if _takes_training(self.model, name) else {}
-        with injected(self.case.samples, has_images(self.case)):
+        with injected(samples, has_images(self.case)):
             result = method(*positional, **mode)
         return list(result) if isinstance(result, (tuple, list)) else [result]
 
-    def scalar(self, outputs: Sequence[Tensor]) -> Tensor:
+    def scalar(self, outputs: Sequence[Tensor], cotangents: Sequence[Tensor | None]) -> Tensor:
         """The sum of the outputs, each times its cotangent."""
         total = keras.ops.zeros((), dtype=self.case.dtype)
-        for output, cotangent in zip(outputs, self.case.cotangents, strict=True):
+        for output, cotangent in zip(outputs, cotangents, strict=True):
             if cotangent is not None:
                 weight = keras.ops.convert_to_tensor(cotangent, dtype=output.dtype)
                 total = total + keras.ops.cast(keras.ops.sum(output * weight), self.case.dtype)
@@ -189,14 +194,17 @@ def prepare(case: Case) -> Prepared:
     case.module.load_weights(model, case.weights_path)
     for layer in model._flatten_layers():
         layer.built = True
-    inputs = {
+    return Prepared(case, model, case.module.named_weights(model), input_tensors(case))
+
+
+def input_tensors(case: Case) -> dict[str, Tensor]:
+    return {
         name: keras.ops.convert_to_tensor(
             value, dtype=case.dtype if value.dtype.kind == "f" else _input_dtype(value)
         )
         for name, value in case.inputs.items()
         if value is not None
     }
-    return Prepared(case, model, case.module.named_weights(model), inputs)
 
 
 def _input_dtype(value: Array) -> str:
@@ -219,54 +227,69 @@ class Answer:
 # ---------------------------------------------------------------- engines
 
 
-def run_tensorflow(prepared: Prepared) -> Answer:
-    """One compiled function holds the forward pass, the gradients and the updates of states."""
-    import tensorflow as tf
+class TensorFlowStep:
+    """One compiled function: the forward pass, the gradients and the updates of states of a case."""
 
-    names, floats = list(prepared.inputs), prepared.floats
-    variables = [variable.value for variable in prepared.variables(prepared.trained)]
-    sites: list[int] = []
-    kept: list[Tensor] = []
+    def __init__(self, prepared: Prepared) -> None:
+        import tensorflow as tf
 
-    tapes: list[tf.GradientTape] = []
+        self.tf = tf
+        self.prepared = prepared
+        self.variables = [variable.value for variable in prepared.variables(prepared.trained)]
+        self.sites: list[int] = []
+        self.kept: list[Tensor] = []
+        self.tapes: list[Any] = []
+        self.taken = 0
+        if prepared.case.record is not None:
+            prepared.case.record.keep = self.keep
+        self.compiled = tf.function(self.step, jit_compile=True, autograph=False)
 
-    def keep(site: int, value: Tensor) -> Tensor:
-        if not isinstance(value, tf.Tensor):
+    def keep(self, site: int, value: Tensor) -> Tensor:
+        if not isinstance(value, self.tf.Tensor):
             return value
-        value = tf.identity(value)
+        value = self.tf.identity(value)
         if value.dtype.is_floating:
-            tapes[-1].watch(value)
-        sites.append(site)
-        kept.append(value)
+            self.tapes[-1].watch(value)
+        self.sites.append(site)
+        self.kept.append(value)
         return value
 
-    if prepared.case.record is not None:
-        prepared.case.record.keep = keep
-
-    @tf.function(jit_compile=True, autograph=False)  # type: ignore[untyped-decorator]
-    def step(arguments: list[Tensor]) -> Any:
-        sites.clear()
-        kept.clear()
-        inputs = dict(zip(names, arguments, strict=True))
+    def step(self, arguments: list[Tensor], draws: list[Tensor], cotangents: list[Tensor | None]) -> Any:
+        tf, prepared = self.tf, self.prepared
+        self.sites.clear()
+        self.kept.clear()
+        samples = prepared.case.samples.of(draws)
+        inputs = dict(zip(prepared.inputs, arguments, strict=True))
         with tf.GradientTape(persistent=False) as tape:
-            tapes.append(tape)
-            tape.watch([inputs[name] for name in floats])
-            outputs = prepared.call(inputs)
-            total = prepared.scalar(outputs)
-        smooth = [value for value in kept if value.dtype.is_floating]
-        sources = [*variables, *(inputs[name] for name in floats), *smooth]
+            self.tapes.append(tape)
+            tape.watch([inputs[name] for name in prepared.floats])
+            outputs = prepared.call(inputs, samples)
+            total = prepared.scalar(outputs, cotangents)
+        self.taken = samples.taken
+        smooth = [value for value in self.kept if value.dtype.is_floating]
+        sources = [*self.variables, *(inputs[name] for name in prepared.floats), *smooth]
         found = tape.gradient(total, sources, unconnected_gradients=tf.UnconnectedGradients.ZERO)
         gradients = [tf.convert_to_tensor(gradient) for gradient in found]
-        return outputs, gradients, list(kept)
+        return outputs, gradients, list(self.kept)
 
-    outputs, gradients, values = step(list(prepared.inputs.values()))
-    split = len(variables)
-    rest = iter(gradients[split + len(floats) :])
-    cotangents = [next(rest) if value.dtype.is_floating else np.zeros(value.shape) for value in values]
-    states = prepared.variables(prepared.states)
-    return Answer(
-        outputs, gradients[:split], gradients[split : split + len(floats)], states, sites, values, cotangents
-    )
+    def run(self, case: Case) -> Answer:
+        """The case that it was made for, or another one with the same signature."""
+        prepared = self.prepared
+        if case is not prepared.case:
+            case.module.load_weights(prepared.model, case.weights_path)
+        outputs, gradients, values = self.compiled(
+            list(input_tensors(case).values()),
+            [self.tf.convert_to_tensor(value) for value in case.samples.values],
+            [None if one is None else self.tf.convert_to_tensor(one) for one in case.cotangents],
+        )
+        case.samples.take(self.taken)
+        split, last = len(self.variables), len(self.variables) + len(prepared.floats)
+        rest = iter(gradients[last:])
+        cotangents = [next(rest) if value.dtype.is_floating else np.zeros(value.shape) for value in values]
+        states = prepared.variables(prepared.states)
+        return Answer(
+            outputs, gradients[:split], gradients[split:last], states, self.sites, values, cotangents
+        )
 
 
 def run_jax(prepared: Prepared) -> Answer:
@@ -298,8 +321,8 @@ def run_jax(prepared: Prepared) -> Answer:
         zeros[:] = probes
         mapping = list(zip(trained, weights, strict=True)) + [(one, one.value) for one in states]
         with keras.StatelessScope(state_mapping=mapping) as scope:
-            outputs = prepared.call({**prepared.inputs, **inputs})
-            total = prepared.scalar(outputs)
+            outputs = prepared.call({**prepared.inputs, **inputs}, prepared.case.samples)
+            total = prepared.scalar(outputs, prepared.case.cotangents)
         after = [scope.get_current_value(one) for one in states]
         after = [one.value if new is None else new for one, new in zip(states, after, strict=True)]
         return total, (outputs, after, list(kept))
@@ -340,8 +363,8 @@ def run_torch(prepared: Prepared) -> Answer:
     inputs = dict(prepared.inputs)
     for name in prepared.floats:
         inputs[name] = inputs[name].detach().requires_grad_()
-    outputs = prepared.call(inputs)
-    total = prepared.scalar(outputs)
+    outputs = prepared.call(inputs, prepared.case.samples)
+    total = prepared.scalar(outputs, prepared.case.cotangents)
     smooth = [value for value in kept if value.requires_grad]
     sources = [*variables, *(inputs[name] for name in prepared.floats), *smooth]
     found: list[Tensor] = [None] * len(sources)
@@ -359,7 +382,6 @@ def run_torch(prepared: Prepared) -> Answer:
 
 
 ENGINES: Mapping[str, Callable[[Prepared], Answer]] = {
-    "tensorflow": run_tensorflow,
     "jax": run_jax,
     "torch": run_torch,
 }
@@ -377,6 +399,7 @@ class KerasRunner:
         self.backend: str = keras.backend.backend()
         keep_float64()
         self.devices = PREPARE[self.backend]()
+        self.compiled: Compiled[TensorFlowStep] = Compiled()
 
     def describe(self) -> Mapping[str, Any]:
         return {
@@ -389,8 +412,7 @@ class KerasRunner:
 
     def run(self, case: Case) -> Outcome:
         with device_scope(self.backend, case.device):
-            prepared = prepare(case)
-            answer = ENGINES[self.backend](prepared)
+            prepared, answer = self.answer(case)
         weights = zip(prepared.trained, answer.weights, strict=True)
         states = zip(prepared.states, answer.states, strict=True)
         return Outcome(
@@ -403,6 +425,16 @@ class KerasRunner:
             forward=[(s, to_numpy(v)) for s, v in zip(answer.sites, answer.values, strict=True)],
             backward=[(s, to_numpy(v)) for s, v in zip(answer.sites, answer.cotangents, strict=True)],
         )
+
+    def answer(self, case: Case) -> tuple[Prepared, Answer]:
+        if self.backend != "tensorflow":
+            prepared = prepare(case)
+            return prepared, ENGINES[self.backend](prepared)
+        if case.record is None:
+            step = self.compiled.get(case, lambda: TensorFlowStep(prepare(case)))
+        else:
+            step = TensorFlowStep(prepare(case))
+        return step.prepared, step.run(case)
 
 
 def keep_float64() -> None:

@@ -1,7 +1,9 @@
-"""Imports a generated file as a module of its own, each time afresh.
+"""Imports a generated file as a module of its own.
 
 In: the path of the file and, when tracing, the sites of the emitted file and those wanted. Out: the
-module, instrumented when tracing. Errors carry the file's own path and line numbers.
+module, instrumented when tracing. Errors carry the file's own path and line numbers. The last few files that
+were imported plainly are kept, as long as their text stays the same: what a framework compiled for a module
+can then be used again.
 """
 
 from __future__ import annotations
@@ -19,13 +21,17 @@ from dlc.parity.recorder import Recorder
 
 _numbers = itertools.count(1)
 _current: list[str] = []
+_kept: dict[tuple[str, str], ModuleType] = {}
+MOST_KEPT = 4
 
 
 def load_module(
     path: Path, sites: Mapping[str, Any] | None = None, recorder: Recorder | None = None
 ) -> ModuleType:
-    """Runs the file under a fresh module name; the module before it is forgotten."""
+    """Runs the file under a fresh module name, or hands out the module that is kept of it."""
     text = path.read_text(encoding="utf-8")
+    if sites is None and (str(path), text) in _kept:
+        return _kept[str(path), text]
     linecache.checkcache(str(path))
     if sites is None:
         code = compile(text, str(path), "exec")
@@ -44,4 +50,8 @@ def load_module(
     if str(path.parent) not in sys.path:
         sys.path.append(str(path.parent))
     exec(code, module.__dict__)
+    if sites is None:
+        _kept[str(path), text] = module
+        while len(_kept) > MOST_KEPT:
+            del _kept[next(iter(_kept))]
     return module

@@ -11,11 +11,11 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
-from typing import IO, Any, Protocol, TypeAlias
+from typing import IO, Any, Generic, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ from dlc.parity.loading import load_module
 from dlc.parity.recorder import Recorder
 
 Array: TypeAlias = NDArray[Any]
+T = TypeVar("T")
 Traced: TypeAlias = list[tuple[int, Array]]
 
 
@@ -54,7 +55,7 @@ class SampleQueue:
         if self._position >= len(self._draws):
             raise SampleMismatch(f"the code draws {asked}, but the spec draws no more samples")
         draw = self._draws[self._position]
-        if draw.kind != kind or draw.value.shape != tuple(shape):
+        if draw.kind != kind or tuple(draw.value.shape) != tuple(shape):
             raise SampleMismatch(
                 f"the code draws {asked}, but the spec draws `{draw.name or self._position}` here: "
                 f"{draw.kind} of shape {draw.value.shape}"
@@ -65,6 +66,23 @@ class SampleQueue:
     def restart(self) -> None:
         """Starts over: for frameworks that trace the same code more than once."""
         self._position = 0
+
+    def of(self, values: Sequence[Any]) -> SampleQueue:
+        """The same draws with other values, such as the arguments of a compiled function."""
+        return SampleQueue([replace(d, value=v) for d, v in zip(self._draws, values, strict=True)])
+
+    @property
+    def values(self) -> list[Array]:
+        return [draw.value for draw in self._draws]
+
+    @property
+    def taken(self) -> int:
+        """How many draws were asked for."""
+        return self._position
+
+    def take(self, count: int) -> None:
+        """Counts the first draws as asked for."""
+        self._position = count
 
     @property
     def left(self) -> tuple[Draw, ...]:
@@ -99,6 +117,41 @@ class Case:
     differentiated is the sum of `<output, cotangent>`."""
     record: Recorder | None = None
     """Set when tracing: give it a `keep` function before the code runs."""
+
+    def signature(self) -> tuple[object, ...]:
+        """Equal for cases that run the same compiled function on other numbers."""
+
+        def kind(value: Array | None) -> object:
+            return None if value is None else (value.dtype.str, value.shape)
+
+        return (
+            *(self.module, self.network, self.method, self.dtype, self.device, self.training),
+            tuple((name, kind(value)) for name, value in self.inputs.items()),
+            tuple(kind(value) for value in self.samples.values),
+            tuple(kind(value) for value in self.cotangents),
+        )
+
+
+class Compiled(Generic[T]):
+    """The functions that were compiled last, by the signature of their case.
+
+    Seeds differ in numbers only, and compiling costs far more than running.
+    """
+
+    def __init__(self, most: int = 8) -> None:
+        self._found: dict[tuple[object, ...], T] = {}
+        self._most = most
+
+    def get(self, case: Case, make: Callable[[], T]) -> T:
+        """The function of a case; never one of another text, shape, dtype or mode."""
+        key = case.signature()
+        found = self._found.pop(key, None)
+        if found is None:
+            found = make()
+        self._found[key] = found
+        while len(self._found) > self._most:
+            del self._found[next(iter(self._found))]
+        return found
 
 
 @dataclass(slots=True)
