@@ -35,7 +35,6 @@ from dlc.emit.plan import (
 from dlc.emit.printer import FileWriter
 from dlc.ir import Const, Expr, Operation, TensorType
 from dlc_jax.code import Expressions
-from dlc_jax.construct import table_text
 from dlc_jax.file import File, output_class
 from dlc_jax.walking import all_codes, is_stateful, statements_in
 
@@ -286,7 +285,7 @@ class Body(Expressions):
             sources.append(self.code(tensors))
         for column in loop.columns:
             targets.append(self.name(column.name))
-            sources.append(table_text(column, self.text))
+            sources.append(self.text(column.whole))
         if bound or not sources:
             names = [self.name(target) if target in bound else "_" for target in loop.targets]
             counted = counts(loop.iterable) and len(names) == 1 and len(sources) == 1

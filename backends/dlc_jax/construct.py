@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from dlc.emit.document import WIDTH
@@ -11,7 +11,6 @@ from dlc.emit.expressions import ExpressionPrinter
 from dlc.emit.naming import snake_case
 from dlc.emit.plan import (
     Argument,
-    Column,
     Construction,
     MakeAbsent,
     MakeConditional,
@@ -208,7 +207,7 @@ class Construct:
             sources.append(self.text(item.iterable))
         for column in columns:
             targets.append(argument_name(column.name))
-            sources.append(table_text(column, self.text))
+            sources.append(self.text(column.whole))
         if len(sources) == 1:
             return f"tuple({element} for {targets[0]} in {sources[0]})"
         return f"tuple({element} for {', '.join(targets)} in zip({', '.join(sources)}))"
@@ -240,14 +239,6 @@ def paragraph(doc: str, indent: int = 4) -> str:
         return first
     filled = textwrap.fill(text, WIDTH - indent - 3, initial_indent="   ", break_long_words=False)
     return filled.strip()
-
-
-def table_text(column: Column, text: Callable[[Expr], str]) -> str:
-    """The values beside a loop: a table of the loop around, or written out."""
-    if column.table is not None:
-        return text(column.table)
-    values = ", ".join(map(text, column.values))
-    return f"({values},)" if len(column.values) == 1 else f"({values})"
 
 
 def argument_name(name: str) -> str:

@@ -179,10 +179,7 @@ class File:
                 wanted = self.init_arguments(self.units[item.unit], state)
                 return tuple(item.arguments[argument.name] for argument in wanted)
             case MakeLoop() if self.makes(item, state):
-                tables = [column for column in item.columns if column.table is None]
-                given = [column.table for column in item.columns if column.table is not None]
-                values = (value for column in tables for value in column.values)
-                return (item.iterable, *values, *given)
+                return (item.iterable, *(column.whole for column in item.columns))
             case MakeConditional() if self.makes(item, state):
                 return (item.condition,)
         return ()

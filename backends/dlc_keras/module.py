@@ -13,7 +13,6 @@ from dlc.emit.plan import (
     Assertion,
     AssignStatic,
     Code,
-    Column,
     Conditional,
     Draw,
     FilePlan,
@@ -28,6 +27,7 @@ from dlc.emit.plan import (
     Unit,
 )
 from dlc.emit.printer import FileWriter
+from dlc.emit.size_tables import write_size_tables
 from dlc.ir import Expr
 from dlc_keras.body import write_body
 from dlc_keras.construction import Constructor, Scope
@@ -96,6 +96,7 @@ def write_helpers(writer: FileWriter, file: File) -> None:
 
 def write_units(writer: FileWriter, file: File) -> None:
     for unit in file.plan.units:
+        write_size_tables(writer, unit, set())
         for method in unit.methods:
             write_record(writer, unit, method)
         if unit.kind == "fn":
@@ -231,13 +232,9 @@ def expressions(body: Iterable[Statement]) -> Iterator[Expr]:
             case Loop(iterable=expr, columns=columns):
                 if not (statement.layers and statement.unused >= set(statement.targets)):
                     yield expr
-                yield from (value for column in columns for value in shown(column))
+                yield from (column.whole for column in columns)
     for code in all_codes(body):
         yield from code_expressions(code)
-
-
-def shown(column: Column) -> tuple[Expr, ...]:
-    return column.values
 
 
 def code_expressions(code: Code) -> Iterator[Expr]:

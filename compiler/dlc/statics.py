@@ -76,6 +76,8 @@ def operation(op: str, args: Sequence[Expr], value: Value) -> Expr:
     """
     if not any(has_reference(argument) for argument in args):
         return const(value)
+    if op == "+" and len(args) == 2 and isinstance(value, (int, Dim)):
+        args = _once_more(*args)
     if 1 + sum([length(argument) for argument in args]) > LONGEST:
         return const(value)
     if op == "//" and not isinstance(value, float):
@@ -84,6 +86,26 @@ def operation(op: str, args: Sequence[Expr], value: Value) -> Expr:
             factors.remove(args[1])
             return reduce(lambda a, b: Operation(op="*", args=(a, b), value=a.value * b.value), factors)
     return Operation(op=op, args=tuple(args), value=value)
+
+
+def _once_more(total: Expr, term: Expr) -> tuple[Expr, Expr]:
+    """The two sides of a sum: `a + b` and `b` become `a` and `2 * b`, so that sums over rounds stay short."""
+    match total:
+        case Operation(op="+", args=(rest, last)) if (times := _times(last, term)) is not None:
+            return rest, _multiple(times + 1, term)
+    return total, term
+
+
+def _times(expr: Expr, term: Expr) -> int | None:
+    """The k of `k * term`."""
+    match expr:
+        case Operation(op="*", args=(Const(value=int() as times), other)) if other == term:
+            return times
+    return 1 if expr == term and has_reference(term) else None
+
+
+def _multiple(times: int, term: Expr) -> Expr:
+    return Operation(op="*", args=(const(times), term), value=times * term.value)
 
 
 def is_number(value: Value) -> bool:

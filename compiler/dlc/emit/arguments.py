@@ -13,8 +13,9 @@ from dlc.dims import Dim
 from dlc.emit.forms import same
 from dlc.emit.merge import CannotMerge
 from dlc.emit.naming import unused
-from dlc.emit.plan import Argument
+from dlc.emit.plan import Argument, SizeTable
 from dlc.ir import Definition, Value
+from dlc_grammar.record import replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,21 @@ class UnitTerms:
     sizes: dict[str, str]
     taken: set[str]
     arguments: dict[str, Source] = field(default_factory=dict)
+    functions: set[str] = field(default_factory=set)
+    """Names of the file's functions and classes so far."""
+    tables: list[SizeTable] = field(default_factory=list)
+    called: set[str] = field(default_factory=set)
+    """The functions of `tables` that the unit needs."""
+
+    def table(self, wanted: SizeTable) -> str:
+        """The name of the function that computes a table, which becomes one of the unit's."""
+        for known in self.tables:
+            if known.says() == wanted.says():
+                return known.name
+        longer = f"{wanted.name}_table"
+        name = unused([wanted.name, longer], {*self.functions, *self.taken, *(t.name for t in self.tables)})
+        self.tables.append(replace(wanted, name=name))
+        return name
 
     @property
     def scope(self) -> str:

@@ -16,7 +16,6 @@ from dlc.emit.plan import (
     AssignStatic,
     Choice,
     Code,
-    Column,
     Conditional,
     Construction,
     Draw,
@@ -135,7 +134,7 @@ def _loop(loop: Loop) -> Iterator[str]:
         sources.append(layer.source if layer.local else f"self.{layer.source}")
     for column in loop.columns:
         names.append(column.name)
-        sources.append(_column(column))
+        sources.append(expression(column.whole))
     for name, value in loop.tensors:
         names.append(name)
         sources.append(code(value))
@@ -156,12 +155,6 @@ def _scan(loop: ScanLoop) -> Iterator[str]:
         yield f"{INDENT}emit {name} = {code(value)}"
 
 
-def _column(column: Column) -> str:
-    if column.table is not None:
-        return expression(column.table)
-    return f"[{', '.join(expression(value) for value in column.values)}]"
-
-
 def _construction(body: Iterable[Construction]) -> Iterator[str]:
     for made in body:
         match made:
@@ -177,7 +170,7 @@ def _construction(body: Iterable[Construction]) -> Iterator[str]:
                 sources = [expression(made.iterable)]
                 for column in made.columns:
                     names.append(column.name)
-                    sources.append(_column(column))
+                    sources.append(expression(column.whole))
                 lists = ", ".join(made.lists)
                 yield f"make {lists}: for {', '.join(names)} in {' | '.join(sources)}:"
                 yield from (INDENT + line for line in _construction(made.body))

@@ -168,6 +168,14 @@ def subscript(value: Text, *indices: Argument) -> Text:
     return Text(f"{value.atom}[{', '.join(text(index).item for index in indices)}]")
 
 
+def product(factors: Iterable[Text]) -> Text:
+    """`a * b * c`."""
+    first, *rest = factors
+    for factor in rest:
+        first = binary("*", first, factor)
+    return first
+
+
 def tuple_of(items: Iterable[Argument]) -> Text:
     """`(a, b)`, `(a,)` or `()`."""
     codes = [text(item).item for item in items]
@@ -248,6 +256,8 @@ class ExpressionPrinter:
             return negative(self(args[0]))
         if op == "prod" and isinstance(args[0], Operation) and args[0].op == "tuple" and args[0].args:
             return self.product(args[0].args)
+        if op == "call" and isinstance(args[0], Const):
+            return call(args[0].value, *map(self, args[1:]))
         items = [self(argument) for argument in args]
         match op:
             case "neg":
@@ -266,6 +276,8 @@ class ExpressionPrinter:
                 return Text(":".join("" if item.code == "None" else item.item for item in items))
             case "reversed":
                 return self.backwards(args[0], items[0])
+            case "prod" if isinstance(args[0], Operation) and args[0].op == "tuple" and args[0].args:
+                return product(map(self, args[0].args))
             case "zip":
                 return call("zip", *items, strict="True")
         if op in MATH:

@@ -19,6 +19,15 @@ ARITHMETIC: Mapping[str, Callable[[Any, Any], Any]] = {
     "*": operator.mul,
     "//": operator.floordiv,
     "%": operator.mod,
+    "**": operator.pow,
+}
+COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
 }
 
 
@@ -131,6 +140,19 @@ def evaluated(expr: Expr, values: dict[tuple[str, str], Value]) -> Value:
                 return ARITHMETIC[op](*pair)
             except (ArithmeticError, ValueError):
                 return ...
+        case Operation(op="if", args=(condition, then, orelse)):
+            decided = evaluated(condition, values)
+            return evaluated(then if decided else orelse, values) if isinstance(decided, bool) else ...
+        case Operation(op=op, args=(left, right)) if op in COMPARISONS:
+            pair = evaluated(left, values), evaluated(right, values)
+            return ... if ... in pair else COMPARISONS[op](*pair)
+        case Operation(op="index", args=(items, place)):
+            found, at = evaluated(items, values), evaluated(place, values)
+            if isinstance(found, tuple) and isinstance(at, int) and -len(found) <= at < len(found):
+                return found[at]
+        case Operation(op="len", args=(items,)):
+            listed = evaluated(items, values)
+            return len(listed) if isinstance(listed, tuple) else ...
     return ...
 
 

@@ -54,6 +54,13 @@ class Strand:
         variables = {**self.variables, **step.variables}
         return Strand(self.definition, (*self.chain, (loop, number)), scopes, self, variables)
 
+    def ancestor(self, level: int) -> Strand:
+        """The strand around, `level` loops deep."""
+        strand = self
+        while len(strand.chain) > level and strand.parent is not None:
+            strand = strand.parent
+        return strand
+
 
 @dataclass(eq=False, slots=True)
 class Step:

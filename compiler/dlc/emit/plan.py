@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
+from dlc.emit.forms import skeleton
 from dlc.ir import Distribution, Expr, Location, Operation, TensorType
 from dlc_grammar.record import Struct
 
@@ -216,6 +217,35 @@ class LoopLayer(Piece):
     native: bool
 
 
+class SizeLoop(Piece):
+    """A loop of a `SizeTable`: at the end of each round the size becomes `update` (None: it stays)."""
+
+    targets: tuple[str, ...]
+    iterable: Expr
+    update: Expr | None
+
+
+class SizeTable(Piece):
+    """A function of the file: a size in every round of nested loops, each made from the one before.
+
+    It returns a list for one loop, a list of lists for two. All references are local names: the
+    parameters, the loops' targets, and `size` itself.
+    """
+
+    name: str
+    size: str
+    parameters: tuple[Argument, ...]
+    start: Expr
+    loops: tuple[SizeLoop, ...]
+
+    def says(self) -> tuple[object, ...]:
+        """Equal for tables of the same text, whatever their names and the values of the parameters."""
+        loops = [(skeleton(p.iterable), p.update and skeleton(p.update)) for p in self.loops]
+        return skeleton(self.start), *(
+            (loop.targets, *said) for loop, said in zip(self.loops, loops, strict=True)
+        )
+
+
 class Column(Piece):
     """Values, one a round, that have no expression in scope: a table beside the loop.
 
@@ -411,6 +441,8 @@ class Unit(Piece):
     methods: tuple[MethodPlan, ...]
     stateful: bool
     at: Location
+    tables: tuple[SizeTable, ...] = ()
+    """Functions that compute sizes for its loops."""
 
 
 class ConfigField(Piece):

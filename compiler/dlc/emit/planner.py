@@ -164,7 +164,7 @@ class Planner:
         wanted = self.program.name if first.kind == "net" and self._is_model(first) else first.name
         name = unit_name(wanted, self.names, self.reserved - {first.name})
         unit, built = self._builder(atoms, registry, name).build()
-        self.names.add(name)
+        self.names |= {name, *(table.name for table in unit.tables)}
         self.units.append(unit)
         for key in built.definitions:
             registry.units[key] = built
@@ -184,6 +184,7 @@ class Planner:
             registry=registry,
             reserved=self.reserved,
             reserved_attributes=self.reserved_attributes,
+            functions=self.names,
         )
 
     def _instances(self, definitions: list[Definition]) -> list[list[Definition]]:

@@ -22,7 +22,7 @@ from dlc.emit.plan import (
     Variable,
     WeightRead,
 )
-from dlc.emit.terms import Terms, ancestor
+from dlc.emit.terms import Terms
 from dlc.emit.trace import Misread, Read, ReadItem, ReadList, Write
 from dlc.emit.writer import Draft, Place, Writer
 from dlc.ir import (
@@ -179,7 +179,7 @@ class Reader:
         if level >= len(self.writer.loops):
             raise CannotMerge(f"`{name}` is a number in some elaborations only")
         opened, local = self.writer.loops[level], self.writer.local(name)
-        strands = [ancestor(strand, level) for strand, _ in static]
+        strands = [strand.ancestor(level) for strand, _ in static]
         exprs = [operand.expr for _, operand in static]
         frames, self.terms.frames = self.terms.frames, self.terms.frames[:level]
         value = self.terms.express(exprs, strands, name)
@@ -187,7 +187,7 @@ class Reader:
         first = opened.loop.first
         opened.initials[local] = AssignStatic(target=local, value=value, origin=first.origin, at=first.at)
         tokens = {
-            id(ancestor(strand, level + 1)): static_token(operand.expr.value) for strand, operand in static
+            id(strand.ancestor(level + 1)): static_token(operand.expr.value) for strand, operand in static
         }
         rounds = opened.loop.body.strands
         starts = [tokens.get(id(rounds[each[0]])) if each else None for each in opened.loop.children]

@@ -8,12 +8,11 @@ values become a condition, a table beside the loop, or a new argument of the uni
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 from dlc.dims import Dim, to_tree
-from dlc.emit.arguments import UnitTerms
+from dlc.emit.arguments import UnitTerms, annotate
 from dlc.emit.forms import (
     agreed,
     differing,
@@ -28,9 +27,12 @@ from dlc.emit.forms import (
     size_expression,
     skeleton,
 )
+from dlc.emit.formulas import Counter, last_binding, repeated, straight
 from dlc.emit.merge import CannotMerge, Strand
 from dlc.emit.naming import SIZE_WORDS, unused
-from dlc.emit.plan import Column
+from dlc.emit.plan import Argument, Column, SizeLoop, SizeTable
+from dlc.emit.recurrence import Chain, Finder, RawKey, Recurrence, Visit, by_definition, raw_key
+from dlc.emit.rounds import loop_lengths, rounds_of
 from dlc.ir import Const, Definition, Expr, Operation, Ref, Value
 
 LAZY = frozenset(("range", "enumerate", "zip", "reversed"))
@@ -58,6 +60,20 @@ class Frame:
                 return self.targets[0]
             case Const(value=tuple(rounds)) if rounds and same(rounds, tuple(range(len(rounds)))):
                 return self.targets[0]
+        return None
+
+    @property
+    def counter(self) -> str | None:
+        """The loop variable that goes up or down by one each round, if there is one."""
+        iterable = self.iterable
+        if isinstance(iterable, Operation) and iterable.op == "reversed":
+            iterable = iterable.args[0]
+        if (
+            isinstance(iterable, Operation)
+            and iterable.op in ("range", "enumerate")
+            and self.targets[0] != "_"
+        ):
+            return self.targets[0]
         return None
 
     def names(self) -> set[str]:
@@ -94,8 +110,10 @@ class Terms:
     used: set[str] = field(default_factory=set)
     used_sizes: set[str] = field(default_factory=set)
     context: str = ""
-    stale: set[Strand] = field(default_factory=set)
-    """Where the text has named something of an earlier round, of which only the value is left."""
+    known: dict[tuple[str, Chain], dict[RawKey, Expr]] = field(default_factory=dict)
+    """For a strand in the open loops: sizes that a table beside the loop holds."""
+    finals: dict[str, dict[RawKey, Expr]] = field(default_factory=dict)
+    """For a definition: sizes that a table of a loop holds in its last round."""
 
     # ------------------------------------------------------------ entry points
 
@@ -114,8 +132,7 @@ class Terms:
     def plain(self, exprs: Sequence[Expr], strands: Sequence[Strand], hint: str = "value") -> Expr:
         """Like `express`, without marking what it uses."""
         local = pruned([self.localise(e, s) for e, s in zip(exprs, strands, strict=True)])
-        self.stale = {s for e, s in zip(exprs, strands, strict=True) if names_the_past(e, s)}
-        return self._symbolic(self._any(local, strands, hint), strands)
+        return self._symbolic(self._any(local, list(exprs), strands, hint), strands)
 
     def describe(self, exprs: Sequence[Expr], strands: Sequence[Strand]) -> Expr:
         """Like `express`, for documentation: uses nothing, and may stay unknown (None)."""
@@ -134,6 +151,11 @@ class Terms:
 
     def localise(self, expr: Expr, strand: Strand) -> Expr:
         """References in the unit's names; those that are out of scope become their values."""
+        finals = self.finals.get(strand.definition.id)
+        if finals and not strand.chain and self._lossy(expr, strand):
+            found = finals.get(raw_key(expr))
+            if found is not None:
+                return found
         match expr:
             case Const():
                 return expr
@@ -155,7 +177,7 @@ class Terms:
             return ref if self.axes is not None and known else Const(value=ref.value)
         if ref.scope in strand.scopes:
             return Ref(name=ref.name, value=ref.value, scope="local")
-        return Const(value=ref.value)
+        return self._closing(ref, strand) or Const(value=ref.value)
 
     def _own(self, ref: Ref, strand: Strand) -> Expr:
         if ref.name in strand.definition.statics:
@@ -176,6 +198,8 @@ class Terms:
     def mark(self, expr: Expr, static_only: bool) -> None:
         match expr:
             case Operation():
+                if expr.op == "call" and isinstance(expr.args[0], Const):
+                    self.unit.called.add(expr.args[0].value)
                 for argument in expr.args:
                     self.mark(argument, static_only)
             case Ref(scope="local"):
@@ -200,15 +224,22 @@ class Terms:
 
     # ------------------------------------------------------------ differing values
 
-    def _any(self, local: list[Expr], strands: Sequence[Strand], hint: str) -> Expr:
-        found = agreed(local)
+    def _any(self, local: list[Expr], raw: list[Expr], strands: Sequence[Strand], hint: str) -> Expr:
+        """One expression for `local`; `raw` are the same sizes before they were localised."""
+        found = same_form(local)
         if found is not None:
             return found
+        literal = all(isinstance(expr, Const) for expr in raw)
+        if literal and agreed(local) is not None:
+            return local[0]
         if any(isinstance(expr.value, Dim) for expr in local):
             found = self._axis([expr.value for expr in local], strands)
             if found is not None:
                 return found
         chosen = self._by_value(local, strands) or self._by_condition(local, strands)
+        if chosen is None and not literal:
+            chosen = self._by_rounds(local, raw, strands)
+        chosen = chosen or agreed(local)
         if chosen is not None:
             return chosen
         first = local[0]
@@ -221,9 +252,221 @@ class Terms:
             and differing(local) == 1
         ):
             columns = zip(*(e.args for e in local if isinstance(e, Operation)), strict=True)
-            args = [self._any(list(column), strands, hint) for column in columns]
+            before = zip(*(_aligned(r, e) for r, e in zip(raw, local, strict=True)), strict=True)
+            args = [self._any(list(c), list(b), strands, hint) for c, b in zip(columns, before, strict=True)]
             return Operation(op=first.op, args=tuple(args), value=first.value)
-        return self._vary(local, strands, hint)
+        running = None if literal else self._running(raw, strands, hint)
+        return running or self._vary([expr.value for expr in local], strands, hint)
+
+    # ------------------------------------------------------------ sizes that change from round to round
+
+    def _by_rounds(self, local: list[Expr], raw: list[Expr], strands: Sequence[Strand]) -> Expr | None:
+        """A formula over the loops' counters, or over tables that the loops have already."""
+        tables = [self.known.get((s.definition.id, s.chain), {}) for s in strands]
+        if all(tables):
+            over = [self._seen(e, s, t) for e, s, t in zip(raw, strands, tables, strict=True)]
+            found = same_form([e for e in over if e is not None]) if None not in over else None
+            if found is not None:
+                return found
+        found = repeated(local, self._counters(strands)) or self._shifted(raw, strands)
+        if found is not None:
+            self._name_rounds(found)
+        return found
+
+    def _counters(self, strands: Sequence[Strand]) -> Iterator[Counter]:
+        """What counts rounds: of the loops around, from the innermost outwards; how many a loop has."""
+        if all(len(strand.chain) == len(self.frames) for strand in strands):
+            for level in reversed(range(len(self.frames))):
+                position = self._position(self.frames[level])
+                if position is not None:
+                    places = [strand.chain[level][1] for strand in strands]
+                    yield Ref(name=position, value=0, scope="local"), places
+        lengths = {name for s in strands for name in loop_lengths(s.definition)}
+        for source, name in self.unit.parameters.items():
+            key = (name, self.unit.scope)
+            values = [self._value_of(key, strand) for strand in strands]
+            if source in lengths and all(type(value) is int for value in values):
+                yield Ref(name=name, value=values[0], scope=self.unit.scope), values
+
+    def _position(self, frame: Frame) -> str | None:
+        """The loop variable that counts the rounds from 0; the name it gets where the text has none."""
+        return unused(["index", "number"], self._names()) if frame.position == "_" else frame.position
+
+    def _name_rounds(self, expr: Expr) -> None:
+        """Name the loop variables that were not needed before."""
+        names = {name for name, _ in named_values(expr)}
+        for frame in self.frames:
+            position = self._position(frame)
+            if frame.position == "_" and position is not None and position in names:
+                frame.targets = (position, *frame.targets[1:])
+
+    def _shifted(self, raw: Sequence[Expr], strands: Sequence[Strand]) -> Expr | None:
+        """`width * 2 ** (i - 1)` where the text means the `i` of the round before."""
+        if not self.frames or any(len(strand.chain) != len(self.frames) for strand in strands):
+            return None
+        counting = {frame.counter for frame in self.frames if frame.counter is not None}
+        candidate = self._with_shifts(raw[-1], strands[-1], counting)
+        if candidate is None or same_form([candidate, self.localise(raw[-1], strands[-1])]):
+            return None
+        if self._fits(candidate, [e.value for e in raw], strands):
+            return candidate
+        return self._after_first(candidate, raw, strands) if len(self.frames) == 1 else None
+
+    def _with_shifts(self, expr: Expr, strand: Strand, counting: Collection[str]) -> Expr | None:
+        if isinstance(expr, Operation):
+            args = [self._with_shifts(argument, strand, counting) for argument in expr.args]
+            if None in args:
+                return None
+            return simplified(expr.op, tuple(a for a in args if a is not None), expr.value)
+        if not self._forgets(expr, strand):
+            return self.localise(expr, strand)
+        if isinstance(expr, Ref) and expr.name in counting and expr.name in strand.variables:
+            now = strand.variables[expr.name].value
+            return straight(Ref(name=expr.name, value=now, scope="local"), expr.value - now, 1)
+        return None
+
+    def _after_first(self, candidate: Expr, raw: Sequence[Expr], strands: Sequence[Strand]) -> Expr | None:
+        """`3 if i == 0 else width * 2 ** (i - 1)`."""
+        position = self._position(self.frames[0])
+        firsts = [(e, s) for e, s in zip(raw, strands, strict=True) if s.chain[0][1] == 0]
+        rest = [(e, s) for e, s in zip(raw, strands, strict=True) if s.chain[0][1] != 0]
+        if position is None or not firsts or not rest:
+            return None
+        starts = [self._seen(e, s.ancestor(0), {}) for e, s in firsts]
+        start = same_form([e for e in starts if e is not None]) if None not in starts else None
+        if start is None or not self._fits(candidate, [e.value for e, _ in rest], [s for _, s in rest]):
+            return None
+        counter = Ref(name=position, value=0, scope="local")
+        first = Operation(op="==", args=(counter, Const(value=0)), value=True)
+        return Operation(op="if", args=(first, start, candidate), value=raw[0].value)
+
+    def _fits(self, candidate: Expr, values: Sequence[Value], strands: Sequence[Strand]) -> bool:
+        """Whether an expression gives these values."""
+        names = named_values(candidate)
+        return all(
+            same(evaluated(candidate, {key: self._value_of(key, strand) for key in names}), value)
+            for value, strand in zip(values, strands, strict=True)
+        )
+
+    def _running(self, raw: Sequence[Expr], strands: Sequence[Strand], hint: str) -> Expr | None:
+        """A table of the loops around that a function of the file computes."""
+        depth = len(self.frames)
+        if not depth or any(len(strand.chain) != depth for strand in strands):
+            return None
+        size = unused([hint, f"in_{hint}"], {*self.unit.parameters.values(), *self._targets()})
+        visits = [Visit(strand, expr) for expr, strand in zip(raw, strands, strict=True)]
+        found = Finder(depth, self._seen, self._value_of, size).find(visits)
+        if found is None:
+            return None
+        table = self._table(found, size, hint)
+        found_here = table
+        for level, frame in enumerate(self.frames):
+            position = self._position(frame) if level else None
+            if position is not None:
+                args = (found_here, Ref(name=position, value=0, scope="local"))
+                found_here = Operation(op="index", args=args, value=raw[0].value)
+                self._name_rounds(found_here)
+                continue
+            inner = [f"in_{hint}"] if hint in SIZE_WORDS else []
+            wanted = [hint, *inner, f"{hint}_value"] if level == depth - 1 else [f"{hint}_table"]
+            name = unused(wanted, self._names())
+            frame.columns.append(Column(name=name, values=(), table=found_here))
+            found_here = Ref(name=name, value=raw[0].value, scope="local")
+        for visit in visits:
+            here = (visit.strand.definition.id, visit.strand.chain)
+            self.known.setdefault(here, {})[raw_key(visit.size)] = found_here
+        last = table
+        for _ in range(depth):
+            last = Operation(op="index", args=(last, Const(value=-1)), value=raw[0].value)
+        for group in by_definition(visits):
+            end = group[-1]
+            value = end.size.value
+            assert isinstance(last, Operation)
+            final = Operation(op="index", args=last.args, value=value)
+            self.finals.setdefault(end.strand.definition.id, {})[raw_key(end.size)] = final
+        return found_here
+
+    def _table(self, found: Recurrence, size: str, hint: str) -> Expr:
+        """The call of the function that computes a table: a new function, or one that says the same."""
+        bound = {*self._targets(), size}
+        given: dict[str, Ref] = {}
+
+        def plain(expr: Expr) -> Expr:
+            match expr:
+                case Ref(name=name, scope="running"):
+                    return Ref(name=name, value=expr.value, scope="local")
+                case Ref(name=name):
+                    if expr.scope != "local" or name not in bound:
+                        given.setdefault(name, expr)
+                    return Ref(name=name, value=expr.value, scope="local")
+                case Operation():
+                    return Operation(op=expr.op, args=tuple(map(plain, expr.args)), value=expr.value)
+            return expr
+
+        start = plain(found.start)
+        loops = [
+            SizeLoop(targets=f.targets, iterable=plain(f.iterable), update=None if u is None else plain(u))
+            for f, u in zip(self.frames, found.updates, strict=True)
+        ]
+        name = self.unit.table(
+            SizeTable(
+                name=f"{self.context}_{hint}" if self.context else f"{hint}_by_round",
+                size=size,
+                parameters=tuple(
+                    Argument(name=n, annotation=annotate([r.value]), source=n, size=False)
+                    for n, r in given.items()
+                ),
+                start=start,
+                loops=tuple(loops),
+            )
+        )
+        return Operation(op="call", args=(Const(value=name), *given.values()), value=())
+
+    def _seen(self, expr: Expr, strand: Strand, known: Mapping[RawKey, Expr]) -> Expr | None:
+        """The expression in the names that a strand sees, None where one is out of its sight."""
+        if known:
+            found = known.get(raw_key(expr))
+            if found is not None:
+                return found
+        match expr:
+            case Operation():
+                args = [self._seen(argument, strand, known) for argument in expr.args]
+                if None in args:
+                    return None
+                return simplified(expr.op, tuple(a for a in args if a is not None), expr.value)
+            case Ref(scope="running" | "local"):
+                return expr
+            case Ref() if self._forgets(expr, strand):
+                return None
+        return self.localise(expr, strand)
+
+    def _forgets(self, expr: Expr, strand: Strand) -> bool:
+        """Whether a name is a loop variable of a round that the strand does not see."""
+        return (
+            isinstance(expr, Ref)
+            and expr.scope.isdigit()
+            and expr.scope not in strand.scopes
+            and self._closing(expr, strand) is None
+        )
+
+    def _lossy(self, expr: Expr, strand: Strand) -> bool:
+        """Whether a name of the expression is out of the strand's sight."""
+        if isinstance(expr, Operation):
+            return any(self._lossy(argument, strand) for argument in expr.args)
+        return self._forgets(expr, strand)
+
+    def _closing(self, ref: Ref, strand: Strand) -> Expr | None:
+        """What a loop variable held in the last round of a loop that the strand comes after."""
+        place = rounds_of(strand.definition).get(ref.scope)
+        if place is None or not place.last or not place.around <= strand.scopes:
+            return None
+        if isinstance(place.loop.iterable, Const):
+            return Const(value=ref.value)
+        found = last_binding(self.localise(place.loop.iterable, strand), place.loop.targets, ref.name)
+        return found if found is not None and same(found.value, ref.value) else None
+
+    def _targets(self) -> set[str]:
+        return {name for frame in self.frames for name in frame.targets}
 
     def _by_value(self, local: list[Expr], strands: Sequence[Strand]) -> Expr | None:
         """The expression of some strands that also gives the values of all others: `ratio * channels`
@@ -271,8 +514,7 @@ class Terms:
                 return Operation(op="if", args=args, value=local[0].value)
         return None
 
-    def _vary(self, local: list[Expr], strands: Sequence[Strand], hint: str) -> Expr:
-        values = [expr.value for expr in local]
+    def _vary(self, values: list[Value], strands: Sequence[Strand], hint: str) -> Expr:
         if any(has_dim(value) for value in values):
             raise CannotMerge(f"`{hint}` is a size that differs between elaborations")
         for level in range(len(self.frames) + 1):
@@ -289,7 +531,7 @@ class Terms:
             by_definition = {key[0]: value for key, value in table.items()}
             name = self.unit.extra(hint, by_definition, self.context)
             return Ref(name=name, value=values[0], scope=self.unit.scope)
-        return self._column(level, table, strands, hint, local)
+        return self._column(level, table, strands, hint, values[0])
 
     def _column(
         self,
@@ -297,155 +539,50 @@ class Terms:
         table: dict[tuple[str, tuple[tuple[int, int], ...]], Value],
         strands: Sequence[Strand],
         hint: str,
-        local: list[Expr],
+        value: Value,
     ) -> Expr:
-        frame, value = self.frames[level - 1], local[0].value
+        frame = self.frames[level - 1]
         parents: dict[tuple[str, tuple[tuple[int, int], ...]], Strand] = {}
         for strand in strands:
-            parents.setdefault((strand.definition.id, strand.chain[: level - 1]), ancestor(strand, level - 1))
+            parents.setdefault((strand.definition.id, strand.chain[: level - 1]), strand.ancestor(level - 1))
         rows: list[tuple[Value, ...]] = []
         for (definition, chain), _ in parents.items():
             count = frame.rounds[definition, chain]
             row = (table.get((definition, (*chain, (frame.number, i)))) for i in range(count))
             rows.append(tuple(row))
         for known, name in frame.tables:
-            if all(map(covers, known, rows)):
+            if known == tuple(rows):
                 return Ref(name=name, value=value, scope="local")
-        counted = self._counted(level, rows, list(parents.values()), hint, local)
-        if counted is not None:
-            return counted
-        first = self._first_round(level, rows, list(parents.values()), strands, hint, local)
-        if first is not None:
-            return first
         source: Expr | None = None
         if any(not same(row, rows[0]) for row in rows[1:]):
-            source = self._outside(level, list(rows), list(parents.values()), f"{hint}_table")
+            frames, self.frames = self.frames, self.frames[: level - 1]
+            exprs: list[Expr] = [Const(value=row) for row in rows]
+            source = self._any(exprs, exprs, list(parents.values()), f"{hint}_table")
+            self.frames = frames
             if frame.position is not None:
-                return Operation(op="index", args=(source, self._place(frame)), value=value)
+                if frame.position == "_":
+                    frame.targets = (unused(["index", "number"], self._names()),)
+                place = Ref(name=frame.position, value=0, scope="local")
+                return Operation(op="index", args=(source, place), value=value)
         inner = [f"in_{hint}"] if hint in SIZE_WORDS else []
-        name = unused([hint, *inner, f"{hint}_value"], {*self.taken, *self._locals()})
+        name = unused([hint, *inner, f"{hint}_value"], self._names())
         values = tuple(Const(value=item) for item in rows[0])
         column = Column(name=name, values=values if source is None else (), table=source)
         frame.columns.append(column)
         frame.tables.append((tuple(rows), name))
         return Ref(name=name, value=value, scope="local")
 
-    def _counted(
-        self,
-        level: int,
-        rows: list[tuple[Value, ...]],
-        parents: list[Strand],
-        hint: str,
-        local: list[Expr],
-    ) -> Expr | None:
-        """`start + i` where the values count the rounds, `start + growth * i` where they grow by a value that
-        has a name."""
-        frame = self.frames[level - 1]
-        distinct = list(dict.fromkeys(rows))
-        steps = [
-            b - a if type(a) is type(b) is int else None
-            for row in distinct
-            for a, b in pairwise(row)
-            if a is not None and b is not None
-        ]
-        going_on = sum(type(a[-1]) is int and b[0] == a[-1] + 1 for a, b in pairwise(distinct))
-        if frame.position is None or None in steps or len(set(steps)) != 1 or not all(map(any_value, rows)):
-            return None
-        step = steps[0]
-        growth = self._named(step, local)
-        if growth is None and (step != 1 or len(steps) + going_on < 2):
-            return None
-        starts = [next(v - step * k for k, v in enumerate(row) if v is not None) for row in rows]
-        if any(
-            v not in (None, start + step * k)
-            for row, start in zip(rows, starts, strict=True)
-            for k, v in enumerate(row)
-        ):
-            return None
-        place, value = self._place(frame), local[0].value
-        grown = place if growth is None else Operation(op="*", args=(growth, place), value=value)
-        if len(set(starts)) > 1:
-            start = self._outside(level, list(starts), parents, "start" if growth is None else hint)
-        elif starts[0] <= 0:
-            start = Const(value=-starts[0])
-            return simplified("-", (grown, start), value)
-        else:
-            start = Const(value=starts[0])
-        return Operation(op="+", args=(start, grown), value=value)
-
-    def _first_round(
-        self,
-        level: int,
-        rows: list[tuple[Value, ...]],
-        parents: list[Strand],
-        strands: Sequence[Strand],
-        hint: str,
-        local: list[Expr],
-    ) -> Expr | None:
-        """`start if i == 0 else rest` where only the first round of each loop differs."""
-        frame = self.frames[level - 1]
-        alike = all(same(value, row[1]) for row in rows for value in row[2:])
-        if frame.position is None or not alike or all(len(row) < 2 for row in rows):
-            return None
-        if any(value is None for row in rows for value in row):
-            return None
-        value = local[0].value
-        sides: tuple[list[Expr], list[Expr]] = ([], [])
-        for expr, strand in zip(local, strands, strict=True):
-            later = strand.chain[level - 1][1] > 0
-            sides[later].append(expr)
-            if later and strand in self.stale and max(map(len, rows)) == 2:
-                return None
-        start, rest = agreed(sides[0]), agreed(sides[1])
-        if start is None:
-            start = self._outside(level, [row[0] for row in rows], parents, hint)
-        if isinstance(rest, Const) and max(map(len, rows)) == 2:
-            return None
-        if rest is None:
-            rest = self._outside(level, [row[1] if len(row) > 1 else None for row in rows], parents, hint)
-        condition = Operation(op="==", args=(self._place(frame), Const(value=0)), value=False)
-        return Operation(op="if", args=(condition, start, rest), value=value)
-
-    def _named(self, value: Value, local: list[Expr]) -> Ref | None:
-        """The parameter with a value that these expressions mention, if it is one."""
-        found = {key for expr in local for key, known in named_values(expr).items() if same(known, value)}
-        found = {(name, scope) for name, scope in found if scope == self.unit.scope}
-        if len(found) != 1 or any(
-            not same(known, value)
-            for key in found
-            for expr in local
-            for other, known in named_values(expr).items()
-            if other == key
-        ):
-            return None
-        ((name, scope),) = found
-        return Ref(name=name, value=value, scope=scope)
-
-    def _outside(self, level: int, values: list[Value], parents: list[Strand], hint: str) -> Expr:
-        """Values of a loop as an expression of what is around it."""
-        frames, self.frames = self.frames, self.frames[: level - 1]
-        found = self._any([Const(value=value) for value in values], parents, hint)
-        self.frames = frames
-        return found
-
-    def _place(self, frame: Frame) -> Ref:
-        """The number of the round."""
-        if frame.position == "_":
-            name = unused(["index", "number"], {*self.taken, *self._locals()})
-            frame.targets = (name, *frame.targets[1:])
-        assert frame.position is not None
-        return Ref(name=frame.position, value=0, scope="local")
-
     def close(self, frame: Frame) -> None:
         """Mark what the tables of a loop use, once it is known how the loop uses them."""
         assert self.frames[-1] is frame
         self.frames.pop()
+        self.known = {key: found for key, found in self.known.items() if len(key[1]) <= len(self.frames)}
         for column in frame.columns:
             if column.table is not None and column.name in frame.used | frame.used_static:
                 self.mark(column.table, column.name not in frame.used)
 
-    def _locals(self) -> set[str]:
-        names = set(self.unit.taken)
+    def _names(self) -> set[str]:
+        names = {*self.taken, *self.unit.taken}
         for frame in self.frames:
             names |= frame.names()
         return names
@@ -501,30 +638,12 @@ class Terms:
 # ---------------------------------------------------------------- helpers
 
 
-def names_the_past(expr: Expr, strand: Strand) -> bool:
-    """Whether an expression names something of a round that is over."""
-    match expr:
-        case Operation(args=args):
-            return any(names_the_past(argument, strand) for argument in args)
-        case Ref(scope=scope):
-            return scope not in ("", "training", "given") and scope not in strand.scopes
-    return False
-
-
-def covers(known: tuple[Value, ...], row: tuple[Value, ...]) -> bool:
-    """Whether a row has the values that are wanted: None is any."""
-    return len(known) == len(row) and all(b is None or same(a, b) for a, b in zip(known, row, strict=True))
-
-
-def any_value(row: tuple[Value, ...]) -> bool:
-    return any(value is not None for value in row)
-
-
-def ancestor(strand: Strand, level: int) -> Strand:
-    """The strand around, `level` loops deep."""
-    while len(strand.chain) > level and strand.parent is not None:
-        strand = strand.parent
-    return strand
+def _aligned(raw: Expr, local: Expr) -> tuple[Expr, ...]:
+    """The arguments of an operation before they were localised, or themselves."""
+    assert isinstance(local, Operation)
+    if isinstance(raw, Operation) and raw.op == local.op and len(raw.args) == len(local.args):
+        return raw.args
+    return local.args
 
 
 def axis_value(definition: Definition, source: str, axis: int) -> Value:

@@ -55,6 +55,7 @@ class UnitBuilder:
     registry: Registry
     reserved: frozenset[str]
     reserved_attributes: frozenset[str]
+    functions: set[str] = field(default_factory=set)
     attributes: dict[str, str] = field(default_factory=dict)
     merger: Merger = field(default_factory=Merger)
     method_sources: dict[str, tuple[Source, ...]] = field(default_factory=dict)
@@ -83,6 +84,7 @@ class UnitBuilder:
             methods=tuple(method for _, method in methods),
             stateful=self.registry.flags.of_all(keys).stateful,
             at=first.at,
+            tables=tuple(table for table in terms.tables if table.name in terms.called),
         )
         return unit, Built(self.name, keys, sources, dict(self.method_sources))
 
@@ -120,7 +122,8 @@ class UnitBuilder:
                 taken.add(names[name])
         if kind == "net" and not self.is_model:
             kind = "block"
-        return UnitTerms(kind, self.definitions, parameters, {n: names[n] for n in sizes}, taken)
+        own = {n: names[n] for n in sizes}
+        return UnitTerms(kind, self.definitions, parameters, own, taken, functions=self.functions)
 
     def _text_names(self) -> set[str]:
         """Every variable of the bodies."""
