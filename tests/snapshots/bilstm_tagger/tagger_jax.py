@@ -165,6 +165,16 @@ def linear(params: Linear, x: Array) -> Array:
     return x @ params.weight.T + params.bias
 
 
+def rnn_dim(dim: int, layers: int, hidden: int) -> list[int]:
+    """What `in_dim` is in each round: a round starts where the last one ended."""
+    in_dim = dim
+    sizes = []
+    for _ in range(layers):
+        sizes.append(in_dim)
+        in_dim = 2 * hidden
+    return sizes
+
+
 class Tagger(NamedTuple):
     embed: Embedding
     rnn: tuple[BiLSTM, ...]
@@ -177,13 +187,10 @@ def init(key: Array, config: Config = Config()) -> Tagger:
     return Tagger(
         embed=init_embedding(keys[0], vocab=config.vocab, dim=config.dim),
         rnn=tuple(
-            init_bi_lstm(
-                key,
-                dim=config.dim if index == 0 else 2 * config.hidden,
-                hidden=config.hidden,
-            )
-            for key, index in zip(
-                jax.random.split(keys[1], config.layers), range(config.layers)
+            init_bi_lstm(key, dim=in_dim, hidden=config.hidden)
+            for key, in_dim in zip(
+                jax.random.split(keys[1], config.layers),
+                rnn_dim(config.dim, config.layers, config.hidden),
             )
         ),
         head=init_linear(keys[2], dim=2 * config.hidden, out=config.tags),

@@ -175,6 +175,16 @@ class BiLSTM(layers.Layer):
         return ops.concatenate([self.fwd(x, mask).out, self.bwd(x, mask).out], axis=-1)
 
 
+def rnn_dim(dim: int, layers: int, hidden: int) -> list[int]:
+    """What `in_dim` is in each round: a round starts where the last one ended."""
+    in_dim = dim
+    sizes = []
+    for _ in range(layers):
+        sizes.append(in_dim)
+        in_dim = 2 * hidden
+    return sizes
+
+
 class Tagger(keras.Model):
     def __init__(self, config: Config = Config()) -> None:
         super().__init__(name="tagger")
@@ -187,12 +197,10 @@ class Tagger(keras.Model):
             name="embed",
         )
         self.rnn = [
-            BiLSTM(
-                config.dim if index == 0 else 2 * config.hidden,
-                config.hidden,
-                name=f"rnn_{index}",
+            BiLSTM(in_dim, config.hidden, name=f"rnn_{i}")
+            for i, in_dim in zip(
+                range(config.layers), rnn_dim(config.dim, config.layers, config.hidden)
             )
-            for index in range(config.layers)
         ]
         self.head = layers.Dense(
             config.tags, kernel_initializer=fan_in_uniform(), name="head"

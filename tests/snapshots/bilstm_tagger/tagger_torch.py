@@ -95,14 +95,24 @@ class BiLSTM(nn.Module):
         )
 
 
+def rnn_dim(dim: int, layers: int, hidden: int) -> list[int]:
+    """What `in_dim` is in each round: a round starts where the last one ended."""
+    in_dim = dim
+    sizes = []
+    for _ in range(layers):
+        sizes.append(in_dim)
+        in_dim = 2 * hidden
+    return sizes
+
+
 class Tagger(nn.Module):
     def __init__(self, config: Config = Config()) -> None:
         super().__init__()
         self.config = config
         self.embed = nn.Embedding(config.vocab, config.dim)
         self.rnn = nn.ModuleList(
-            BiLSTM(config.dim if index == 0 else 2 * config.hidden, config.hidden)
-            for index in range(config.layers)
+            BiLSTM(in_dim, config.hidden)
+            for in_dim in rnn_dim(config.dim, config.layers, config.hidden)
         )
         self.head = nn.Linear(2 * config.hidden, config.tags)
         nn.init.zeros_(self.head.bias)

@@ -240,7 +240,7 @@ def init_discriminator(key: Array, width: int, stages: int) -> Discriminator:
             init_batch_norm2d(key, channels=width * 2**i)
             for key, i in zip(jax.random.split(keys[2], stages - 1), range(1, stages))
         ),
-        out=init_conv2d(keys[3], channels=width * 2, out=1),
+        out=init_conv2d(keys[3], channels=width * 2 ** (stages - 1), out=1),
     )
 
 

@@ -87,7 +87,7 @@ class Discriminator(nn.Module):
             nn.BatchNorm2d(width * 2**i, eps=1e-5, momentum=0.1)
             for i in range(1, stages)
         )
-        self.out = nn.Conv2d(width * 2, 1, 4, bias=False)
+        self.out = nn.Conv2d(width * 2 ** (stages - 1), 1, 4, bias=False)
         for layer in self.stem, self.out:
             nn.init.normal_(layer.weight, std=0.02)
         for layer in self.down:

@@ -54,6 +54,16 @@ def linear(params: Linear, x: Array) -> Array:
     return x @ params.weight.T + params.bias
 
 
+def fc_dim(hidden: tuple[int, ...]) -> list[int]:
+    """What `dim` is in each round: a round starts where the last one ended."""
+    dim = 784
+    sizes = []
+    for width in hidden:
+        sizes.append(dim)
+        dim = width
+    return sizes
+
+
 class MLP(NamedTuple):
     fc: tuple[Linear, ...]
     head: Linear
@@ -66,10 +76,12 @@ def init(key: Array, config: Config = Config()) -> MLP:
         fc=tuple(
             init_linear(key, dim=dim, out=width)
             for key, width, dim in zip(
-                jax.random.split(keys[0], len(config.hidden)), config.hidden, (784, 13)
+                jax.random.split(keys[0], len(config.hidden)),
+                config.hidden,
+                fc_dim(config.hidden),
             )
         ),
-        head=init_linear(keys[1], dim=7, out=config.classes),
+        head=init_linear(keys[1], dim=config.hidden[-1], out=config.classes),
     )
 
 

@@ -152,8 +152,8 @@ def init_multi_head_attention(key: Array, dim: int, heads: int) -> MultiHeadAtte
     keys = jax.random.split(key, 4)
     return MultiHeadAttention(
         q=init_linear(keys[0], dim=dim, out=dim),
-        k=init_linear(keys[1], dim=12, out=dim),
-        v=init_linear(keys[2], dim=12, out=dim),
+        k=init_linear(keys[1], dim=dim, out=dim),
+        v=init_linear(keys[2], dim=dim, out=dim),
         out=init_linear(keys[3], dim=heads * (dim // heads), out=dim),
     )
 

@@ -61,8 +61,8 @@ class MultiHeadAttention(nn.Module):
         self.heads = heads
         self.causal = causal
         self.q = nn.Linear(dim, dim)
-        self.k = nn.Linear(12, dim)
-        self.v = nn.Linear(12, dim)
+        self.k = nn.Linear(dim, dim)
+        self.v = nn.Linear(dim, dim)
         self.out = nn.Linear(heads * (dim // heads), dim)
         for layer in self.q, self.k, self.v, self.out:
             nn.init.zeros_(layer.bias)

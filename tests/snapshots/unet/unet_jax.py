@@ -224,32 +224,36 @@ def init_u_net(key: Array, config: Config) -> UNet:
     keys = jax.random.split(key, 5)
     return UNet(
         enc=tuple(
-            init_double(key, channels=channels, out=config.width * 2**i)
-            for key, i, channels in zip(
-                jax.random.split(keys[0], config.depth), range(config.depth), (3, 4)
+            init_double(
+                key,
+                channels=3 if i == 0 else config.width * 2 ** (i - 1),
+                out=config.width * 2**i,
+            )
+            for key, i in zip(
+                jax.random.split(keys[0], config.depth), range(config.depth)
             )
         ),
         mid=init_double(
-            keys[1], channels=config.width * 2, out=config.width * 2**config.depth
+            keys[1],
+            channels=config.width * 2 ** (config.depth - 1),
+            out=config.width * 2**config.depth,
         ),
         up=tuple(
             init_conv_transpose2d(
-                key, channels=config.width * channels, out=config.width * 2**i
+                key, channels=config.width * 2 ** (i + 1), out=config.width * 2**i
             )
-            for key, i, channels in zip(
-                jax.random.split(keys[2], config.depth),
-                reversed(range(config.depth)),
-                (4, 2),
+            for key, i in zip(
+                jax.random.split(keys[2], config.depth), reversed(range(config.depth))
             )
         ),
         dec=tuple(
             init_double(
-                key, channels=in_channels + config.width * 2**i, out=config.width * 2**i
+                key,
+                channels=config.width * 2**i + config.width * 2**i,
+                out=config.width * 2**i,
             )
-            for key, i, in_channels in zip(
-                jax.random.split(keys[3], config.depth),
-                reversed(range(config.depth)),
-                (8, 4),
+            for key, i in zip(
+                jax.random.split(keys[3], config.depth), reversed(range(config.depth))
             )
         ),
         out=init_conv2d(

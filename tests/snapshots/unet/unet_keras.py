@@ -138,25 +138,31 @@ class UNet(keras.Model):
         super().__init__(name="u_net")
         self.config = config
         self.enc = [
-            Double(channels, config.width * 2**i, name=f"enc_{i}")
-            for i, channels in zip(range(config.depth), (3, 4))
+            Double(
+                3 if i == 0 else config.width * 2 ** (i - 1),
+                config.width * 2**i,
+                name=f"enc_{i}",
+            )
+            for i in range(config.depth)
         ]
-        self.mid = Double(config.width * 2, config.width * 2**config.depth, name="mid")
+        self.mid = Double(
+            config.width * 2 ** (config.depth - 1),
+            config.width * 2**config.depth,
+            name="mid",
+        )
         self.up = []
         self.dec = []
-        for i, channels, in_channels in zip(
-            reversed(range(config.depth)), (4, 2), (8, 4)
-        ):
+        for i in reversed(range(config.depth)):
             self.up.append(
                 ConvTranspose2d(
-                    config.width * channels,
+                    config.width * 2 ** (i + 1),
                     config.width * 2**i,
                     name=f"up_{len(self.up)}",
                 ),
             )
             self.dec.append(
                 Double(
-                    in_channels + config.width * 2**i,
+                    config.width * 2**i + config.width * 2**i,
                     config.width * 2**i,
                     name=f"dec_{len(self.dec)}",
                 ),

@@ -42,21 +42,21 @@ class UNet(nn.Module):
         super().__init__()
         self.config = config
         self.enc = nn.ModuleList(
-            Double(channels, config.width * 2**i)
-            for i, channels in zip(range(config.depth), (3, 4), strict=True)
+            Double(3 if i == 0 else config.width * 2 ** (i - 1), config.width * 2**i)
+            for i in range(config.depth)
         )
-        self.mid = Double(config.width * 2, config.width * 2**config.depth)
+        self.mid = Double(
+            config.width * 2 ** (config.depth - 1), config.width * 2**config.depth
+        )
         self.up = nn.ModuleList(
             nn.ConvTranspose2d(
-                config.width * in_channels, config.width * 2**i, 2, stride=2
+                config.width * 2 ** (i + 1), config.width * 2**i, 2, stride=2
             )
-            for i, in_channels in zip(
-                reversed(range(config.depth)), (4, 2), strict=True
-            )
+            for i in reversed(range(config.depth))
         )
         self.dec = nn.ModuleList(
-            Double(channels + config.width * 2**i, config.width * 2**i)
-            for i, channels in zip(reversed(range(config.depth)), (8, 4), strict=True)
+            Double(config.width * 2**i + config.width * 2**i, config.width * 2**i)
+            for i in reversed(range(config.depth))
         )
         self.out = nn.Conv2d(config.width, config.classes, 1)
         for layer in self.up:

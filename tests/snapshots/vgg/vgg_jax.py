@@ -112,6 +112,20 @@ def linear(params: Linear, x: Array) -> Array:
     return x @ params.weight.T + params.bias
 
 
+def stage_channels(stages: tuple[tuple[int, ...], ...]) -> list[list[int]]:
+    """What `channels` is in each round: a round starts where the last one ended."""
+    channels = 3
+    sizes = []
+    for width, convs in stages:
+        row = []
+        for _ in range(convs):
+            row.append(channels)
+            channels = width
+        sizes.append(row)
+        channels = width
+    return sizes
+
+
 class VGG(NamedTuple):
     """`stages`: channels and convolutions of each."""
 
@@ -127,14 +141,16 @@ def init(key: Array, config: Config = Config()) -> VGG:
     return VGG(
         stage=tuple(
             tuple(
-                init_conv3x3(key, channels=channels if index == 0 else width, out=width)
+                init_conv3x3(key, channels=channels_table[index], out=width)
                 for key, index in zip(jax.random.split(key, convs), range(convs))
             )
-            for key, (width, convs), channels in zip(
-                jax.random.split(keys[0], len(config.stages)), config.stages, (3, 5)
+            for key, (width, convs), channels_table in zip(
+                jax.random.split(keys[0], len(config.stages)),
+                config.stages,
+                stage_channels(config.stages),
             )
         ),
-        fc1=init_linear(keys[1], dim=32, out=config.hidden),
+        fc1=init_linear(keys[1], dim=config.stages[-1][0] * 2 * 2, out=config.hidden),
         fc2=init_linear(keys[2], dim=config.hidden, out=config.hidden),
         fc3=init_linear(keys[3], dim=config.hidden, out=config.classes),
     )

@@ -60,6 +60,20 @@ class Conv3x3(layers.Layer):
         return ops.relu(x)
 
 
+def stage_channels(stages: tuple[tuple[int, ...], ...]) -> list[list[int]]:
+    """What `channels` is in each round: a round starts where the last one ended."""
+    channels = 3
+    sizes = []
+    for width, convs in stages:
+        row = []
+        for _ in range(convs):
+            row.append(channels)
+            channels = width
+        sizes.append(row)
+        channels = width
+    return sizes
+
+
 class VGG(keras.Model):
     """`stages`: channels and convolutions of each. For images of `size` x `size`."""
 
@@ -68,11 +82,13 @@ class VGG(keras.Model):
         self.config = config
         self.seed_generator = keras.random.SeedGenerator()
         self.stage = []
-        for (width, convs), channels in zip(config.stages, (3, 5)):
+        for (width, convs), channels_table in zip(
+            config.stages, stage_channels(config.stages)
+        ):
             self.stage.append(
                 [
                     Conv3x3(
-                        channels if index == 0 else width,
+                        channels_table[index],
                         width,
                         name=f"stage_{len(self.stage)}_{index}",
                     )

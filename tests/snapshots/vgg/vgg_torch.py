@@ -38,6 +38,20 @@ class Conv3x3(nn.Module):
         return F.relu(x)
 
 
+def stage_channels(stages: tuple[tuple[int, ...], ...]) -> list[list[int]]:
+    """What `channels` is in each round: a round starts where the last one ended."""
+    channels = 3
+    sizes = []
+    for width, convs in stages:
+        row = []
+        for _ in range(convs):
+            row.append(channels)
+            channels = width
+        sizes.append(row)
+        channels = width
+    return sizes
+
+
 class VGG(nn.Module):
     """`stages`: channels and convolutions of each. For images of `size` x `size`."""
 
@@ -46,12 +60,13 @@ class VGG(nn.Module):
         self.config = config
         self.stage = nn.ModuleList(
             nn.ModuleList(
-                Conv3x3(channels if index == 0 else width, width)
-                for index in range(convs)
+                Conv3x3(channels_table[index], width) for index in range(convs)
             )
-            for (width, convs), channels in zip(config.stages, (3, 5), strict=True)
+            for (width, convs), channels_table in zip(
+                config.stages, stage_channels(config.stages), strict=True
+            )
         )
-        self.fc1 = nn.Linear(32, config.hidden)
+        self.fc1 = nn.Linear(config.stages[-1][0] * 2 * 2, config.hidden)
         self.fc2 = nn.Linear(config.hidden, config.hidden)
         self.fc3 = nn.Linear(config.hidden, config.classes)
         for layer in self.fc1, self.fc2, self.fc3:
