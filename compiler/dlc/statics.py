@@ -54,6 +54,12 @@ def length(expr: Expr) -> int:
     return 1
 
 
+def longest(size: Value) -> int:
+    """The most nodes of a size of a result in the caller's terms: of a number, the expression is needed to
+    make layers; of a symbolic one, it is only read by people."""
+    return LONGEST if isinstance(size, int) else 12
+
+
 def has_reference(expr: Expr) -> bool:
     """Whether the expression names anything."""
     if isinstance(expr, Operation):

@@ -652,7 +652,7 @@ def _translated(type_: TensorType, translate: Any) -> TensorType:
     sizes = []
     for size in type_.shape:
         made = statics.substitute(size, translate)
-        sizes.append(made if statics.length(made) <= 12 else Const(value=size.value))
+        sizes.append(made if statics.length(made) <= statics.longest(size.value) else Const(value=size.value))
     return TensorType(dtype=type_.dtype, shape=tuple(sizes))
 
 

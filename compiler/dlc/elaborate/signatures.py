@@ -657,7 +657,7 @@ def _express(type_: TensorType, outer: Mapping[str, Expr], inner: Frame) -> Tens
 
     def simplify(size: Expr) -> Expr:
         made = statics.substitute(size, replace)
-        return made if statics.length(made) <= 12 else Const(value=size.value)
+        return made if statics.length(made) <= statics.longest(size.value) else Const(value=size.value)
 
     return TensorType(dtype=type_.dtype, shape=tuple(simplify(size) for size in type_.shape))
 

@@ -252,6 +252,8 @@ def expression(expr: Expr) -> str:
             return name
         case Operation(op="if", args=(condition, then, orelse)):
             return f"({expression(then)} if {expression(condition)} else {expression(orelse)})"
+        case Operation(op="call", args=(Const(value=name), *given)):
+            return f"{name}({', '.join(map(expression, given))})"
         case Operation(op="tuple", args=args):
             return f"({', '.join(map(expression, args))})"
         case Operation(op=op, args=(left, right)) if not op.isidentifier() or op in ("and", "or", "in"):

@@ -266,6 +266,8 @@ class ExpressionPrinter:
                 return self.negation(args[0], items[0])
             case "if":
                 return choice(*items)
+            case "shifted":
+                return tuple_of([items[0], f"*{items[1].atom}[:-1]"])
             case "index":
                 return subscript(items[0], items[1])
             case "tuple":

@@ -79,6 +79,20 @@ def terms_of(size: Expr) -> Terms:
     return found
 
 
+def remainder(total: Expr, part: Expr) -> Expr | None:
+    """What `total` adds to `part`, where its terms are those of `part` and more."""
+    if not (isinstance(total.value, int) and isinstance(part.value, int)):
+        return None
+    whole, known = terms_of(total), terms_of(part)
+    more = {
+        key: (number - known[key][0] if key in known else number, e) for key, (number, e) in whole.items()
+    }
+    if any(key not in whole for key in known) or any(number < 0 for number, _ in more.values()):
+        return None
+    rest = [scaled(number, expr) for number, expr in more.values() if number]
+    return added(rest) if rest else None
+
+
 def straight(counter: Expr, start: int, step: int) -> Expr:
     """`counter + 2`, `3 * counter`, `counter - 1`."""
     return added([scaled(step, counter), Const(value=start)])

@@ -16,18 +16,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
-from dlc.emit.forms import evaluated, named_values, same, same_form, skeleton
+from dlc import statics
+from dlc.emit.forms import ARITHMETIC, evaluated, named_values, same, same_form, simplified, skeleton
+from dlc.emit.formulas import remainder
 from dlc.emit.merge import Strand
-from dlc.ir import Expr, Operation, Ref, Value
+from dlc.ir import Const, Expr, Operation, Ref, Value
 
 RUNNING = "running"
 """The scope of the reference to the size itself."""
 RawKey: TypeAlias = tuple[object, ...]
 Chain: TypeAlias = tuple[tuple[int, int], ...]
-Express: TypeAlias = Callable[[Expr, Strand, Mapping[RawKey, Expr]], Expr | None]
+Express: TypeAlias = Callable[[Expr, Strand, Mapping[RawKey, tuple[Expr, Expr]]], Expr | None]
 """An expression in the names that a strand sees, with replacements; None where it sees too little."""
+Look: TypeAlias = Literal["whole", "part", "step"]
 ValueOf: TypeAlias = Callable[[tuple[str, str], Strand], Value]
 
 
@@ -67,8 +70,9 @@ class Finder:
     running: str
     updates: list[list[tuple[Expr, Strand, Value, Value]]] = field(default_factory=list)
     """For each loop: what a round made of the size, in its strand, from which value to which."""
-    whole: bool = True
-    """The size before is looked for as all of the new one, not inside of it."""
+    look: Look = "whole"
+    """Whether the size before is looked for as all of the new one, or inside of it; of plain numbers, each
+    may be the one before and a step."""
 
     def find(self, visits: Sequence[Visit]) -> Recurrence | None:
         """None where the rounds do not all do the same.
@@ -76,7 +80,9 @@ class Finder:
         A size that follows from the round alone (`width * 2**i`) is said so, even where it has the size
         before as a part by chance.
         """
-        for self.whole in (True, False):
+        numbers = all(isinstance(visit.size, Const) for visit in visits)
+        looks: tuple[Look, ...] = ("step",) if numbers else ("whole", "part")
+        for self.look in looks:
             found = self._find(visits)
             if found is not None:
                 return found
@@ -107,40 +113,62 @@ class Finder:
     def _running(self, value: Value) -> Ref:
         return Ref(name=self.running, value=value, scope=RUNNING)
 
-    def _segment(self, visits: Sequence[Visit], level: int) -> Visit | None:
-        """The rounds of one loop: notes what they do; returns the size after them, None on failure.
-
-        The result's strand is that of the last round.
+    def _segment(self, visits: Sequence[Visit], level: int) -> tuple[Visit, Expr | None] | None:
+        """The rounds of one loop: notes what they do. None on failure, else the size before the last round
+        ends, and the pattern of what a round's end makes of it, if two rounds show that.
         """
         rounds = by_round(visits, level)
         if [number for number, _ in rounds] != list(range(len(rounds))):
             return None
-        ends: list[Visit] = []
-        for _, inside in rounds:
-            end = inside[-1] if level == self.depth - 1 else self._segment(inside, level + 1)
-            if end is None or (level == self.depth - 1 and len(inside) > 1):
-                return None
-            ends.append(Visit(end.strand.ancestor(level + 1), end.size))
+        ends = self._ends([inside for _, inside in rounds], level)
+        if ends is None:
+            return None
         pattern: Expr | None = None
         for (_, following), end in zip(rounds[1:], ends, strict=False):
             target = following[0].size
-            running = self._running(end.size.value)
-            hole = raw_key(end.size)
-            if self.whole:
-                made = running if raw_key(target) == hole else self.express(target, end.strand, {})
-                pattern = with_hole(target, end, None)
-            else:
-                made = self.express(target, end.strand, {hole: running})
-                pattern = with_hole(target, end, running)
+            made, pattern = self._step(target, end)
             if made is None:
                 if not same(target.value, end.size.value):
                     return None
                 made = self._running(end.size.value)
             self.updates[level].append((made, end.strand, end.size.value, target.value))
-        last = ends[-1]
-        if pattern is None:
-            return last
-        return Visit(last.strand, filled(pattern, last, self.running))
+        return ends[-1], pattern
+
+    def _ends(self, rounds: Sequence[Sequence[Visit]], level: int) -> list[Visit] | None:
+        """The size at the end of each round, after the loops inside of it."""
+        if level == self.depth - 1:
+            return [inside[-1] for inside in rounds] if all(len(inside) == 1 for inside in rounds) else None
+        inner = [self._segment(inside, level + 1) for inside in rounds]
+        found = [segment for segment in inner if segment is not None]
+        if len(found) < len(inner):
+            return None
+        pattern = next((pattern for _, pattern in found if pattern is not None), None)
+        sizes = [last.size if pattern is None else filled(pattern, last, self.running) for last, _ in found]
+        return [
+            Visit(last.strand.ancestor(level + 1), size) for (last, _), size in zip(found, sizes, strict=True)
+        ]
+
+    def _step(self, target: Expr, end: Visit) -> tuple[Expr | None, Expr]:
+        """What a round makes of its size: in the names that it sees, and as a pattern for other rounds."""
+        running, hole = self._running(end.size.value), raw_key(end.size)
+        grown = remainder(target, end.size)
+        match self.look:
+            case "step":
+                step = Const(value=target.value - end.size.value)
+                made = simplified("+", (running, step), target.value)
+                return made, made
+            case "whole" if raw_key(target) == hole:
+                return running, with_hole(target, end, None)
+            case "whole" if grown is not None:
+                return None, target
+            case "whole":
+                return self.express(target, end.strand, {}), with_hole(target, end, None)
+            case "part":
+                if grown is not None:
+                    target = Operation(op="+", args=(end.size, grown), value=target.value)
+                return self.express(target, end.strand, {hole: (end.size, running)}), with_hole(
+                    target, end, running
+                )
 
     def _agreed(self, updates: Sequence[tuple[Expr, Strand, Value, Value]]) -> Expr | None:
         """One expression that is right after every round."""
@@ -200,12 +228,10 @@ def filled(pattern: Expr, end: Visit, running: str) -> Expr:
                 return end.size
             case Ref(name=name, scope="round") if name in end.strand.variables:
                 return end.strand.variables[name]
+            case Operation(op=op, args=(left, right)) if op in ARITHMETIC:
+                return statics.binary(op, rewrite(left), rewrite(right))
             case Operation():
-                args = tuple(map(rewrite, expr.args))
-                values = {("", str(i)): argument.value for i, argument in enumerate(args)}
-                places = [Ref(name="", value=None, scope=str(i)) for i in range(len(args))]
-                value = evaluated(Operation(op=expr.op, args=tuple(places), value=None), values)
-                return Operation(op=expr.op, args=args, value=value)
+                return Operation(op=expr.op, args=tuple(map(rewrite, expr.args)), value=expr.value)
         return expr
 
     return rewrite(pattern)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from dlc.dims import Dim, to_tree
 from dlc.emit.arguments import UnitTerms, annotate
@@ -27,11 +28,11 @@ from dlc.emit.forms import (
     size_expression,
     skeleton,
 )
-from dlc.emit.formulas import Counter, last_binding, repeated, straight
+from dlc.emit.formulas import Counter, last_binding, remainder, repeated, straight
 from dlc.emit.merge import CannotMerge, Strand
 from dlc.emit.naming import SIZE_WORDS, unused
 from dlc.emit.plan import Argument, Column, SizeLoop, SizeTable
-from dlc.emit.recurrence import Chain, Finder, RawKey, Recurrence, Visit, by_definition, raw_key
+from dlc.emit.recurrence import RUNNING, Chain, Finder, RawKey, Recurrence, Visit, by_definition, raw_key
 from dlc.emit.rounds import loop_lengths, rounds_of
 from dlc.ir import Const, Definition, Expr, Operation, Ref, Value
 
@@ -110,10 +111,10 @@ class Terms:
     used: set[str] = field(default_factory=set)
     used_sizes: set[str] = field(default_factory=set)
     context: str = ""
-    known: dict[tuple[str, Chain], dict[RawKey, Expr]] = field(default_factory=dict)
-    """For a strand in the open loops: sizes that a table beside the loop holds."""
-    finals: dict[str, dict[RawKey, Expr]] = field(default_factory=dict)
-    """For a definition: sizes that a table of a loop holds in its last round."""
+    known: dict[tuple[str, Chain], dict[RawKey, tuple[Expr, Expr]]] = field(default_factory=dict)
+    """For a strand: sizes that a table holds, each with the element of the table."""
+    grown: set[RawKey] = field(default_factory=set)
+    """Those of them that every round makes from the size before: unrolled, they fit one number of rounds."""
 
     # ------------------------------------------------------------ entry points
 
@@ -151,9 +152,11 @@ class Terms:
 
     def localise(self, expr: Expr, strand: Strand) -> Expr:
         """References in the unit's names; those that are out of scope become their values."""
-        finals = self.finals.get(strand.definition.id)
-        if finals and not strand.chain and self._lossy(expr, strand):
-            found = finals.get(raw_key(expr))
+        if not strand.chain and (strand.definition.id, ()) in self.known:
+            tables = self._tables(strand)
+            if not self._lossy(expr, strand):
+                tables = {key: pair for key, pair in tables.items() if key in self.grown}
+            found = self._seen(expr, strand, tables) if tables else None
             if found is not None:
                 return found
         match expr:
@@ -255,14 +258,22 @@ class Terms:
             before = zip(*(_aligned(r, e) for r, e in zip(raw, local, strict=True)), strict=True)
             args = [self._any(list(c), list(b), strands, hint) for c, b in zip(columns, before, strict=True)]
             return Operation(op=first.op, args=tuple(args), value=first.value)
-        running = None if literal else self._running(raw, strands, hint)
+        running = self._running(raw, strands, hint) if not literal or self._counts(raw, strands) else None
         return running or self._vary([expr.value for expr in local], strands, hint)
 
     # ------------------------------------------------------------ sizes that change from round to round
 
+    def _counts(self, raw: Sequence[Expr], strands: Sequence[Strand]) -> bool:
+        """Whether plain numbers go up evenly from visit to visit, as a counter of the text does."""
+        if not all(type(expr.value) is int for expr in raw):
+            return False
+        groups = by_definition([Visit(strand, expr) for expr, strand in zip(raw, strands, strict=True)])
+        steps = {b.size.value - a.size.value for group in groups for a, b in pairwise(group)}
+        return len(steps) == 1 and all(len(group) > 2 for group in groups)
+
     def _by_rounds(self, local: list[Expr], raw: list[Expr], strands: Sequence[Strand]) -> Expr | None:
         """A formula over the loops' counters, or over tables that the loops have already."""
-        tables = [self.known.get((s.definition.id, s.chain), {}) for s in strands]
+        tables = [self._tables(strand) for strand in strands]
         if all(tables):
             over = [self._seen(e, s, t) for e, s, t in zip(raw, strands, tables, strict=True)]
             found = same_form([e for e in over if e is not None]) if None not in over else None
@@ -272,6 +283,9 @@ class Terms:
         if found is not None:
             self._name_rounds(found)
         return found
+
+    def _tables(self, strand: Strand) -> dict[RawKey, tuple[Expr, Expr]]:
+        return self.known.get((strand.definition.id, strand.chain), {})
 
     def _counters(self, strands: Sequence[Strand]) -> Iterator[Counter]:
         """What counts rounds: of the loops around, from the innermost outwards; how many a loop has."""
@@ -359,32 +373,42 @@ class Terms:
         if found is None:
             return None
         table = self._table(found, size, hint)
-        found_here = table
+        found_here, elements = table, [table]
         for level, frame in enumerate(self.frames):
             position = self._position(frame) if level else None
             if position is not None:
                 args = (found_here, Ref(name=position, value=0, scope="local"))
                 found_here = Operation(op="index", args=args, value=raw[0].value)
                 self._name_rounds(found_here)
+                elements.append(found_here)
                 continue
             inner = [f"in_{hint}"] if hint in SIZE_WORDS else []
             wanted = [hint, *inner, f"{hint}_value"] if level == depth - 1 else [f"{hint}_table"]
             name = unused(wanted, self._names())
             frame.columns.append(Column(name=name, values=(), table=found_here))
             found_here = Ref(name=name, value=raw[0].value, scope="local")
-        for visit in visits:
-            here = (visit.strand.definition.id, visit.strand.chain)
-            self.known.setdefault(here, {})[raw_key(visit.size)] = found_here
-        last = table
-        for _ in range(depth):
-            last = Operation(op="index", args=(last, Const(value=-1)), value=raw[0].value)
-        for group in by_definition(visits):
-            end = group[-1]
-            value = end.size.value
-            assert isinstance(last, Operation)
-            final = Operation(op="index", args=last.args, value=value)
-            self.finals.setdefault(end.strand.definition.id, {})[raw_key(end.size)] = final
+            elements.append(found_here)
+        if any((size, RUNNING) in named_values(update) for update in found.updates if update is not None):
+            self.grown |= {raw_key(visit.size) for visit in visits}
+        self._remember(visits, elements)
         return found_here
+
+    def _remember(self, visits: Sequence[Visit], elements: Sequence[Expr]) -> None:
+        """Which sizes the elements of a table are: of the round that is running, and of the last one inside.
+
+        `elements` are the table, its row in the outermost loop, and so on to the size itself.
+        """
+        depth = len(elements) - 1
+        for level, element in enumerate(elements):
+            for _ in range(level, depth):
+                element = Operation(op="index", args=(element, Const(value=-1)), value=0)
+            for visit in visits:  # in order: the last one inside of a round stays
+                strand, size = visit.strand.ancestor(level), visit.size
+                mine = replaced_value(element, size.value)
+                key = (strand.definition.id, strand.chain)
+                known = self.known.setdefault(key, {})
+                known = {k: v for k, v in known.items() if skeleton(v[1]) != skeleton(mine)}
+                self.known[key] = {**known, raw_key(size): (size, mine)}
 
     def _table(self, found: Recurrence, size: str, hint: str) -> Expr:
         """The call of the function that computes a table: a new function, or one that says the same."""
@@ -403,6 +427,9 @@ class Terms:
                     return Operation(op=expr.op, args=tuple(map(plain, expr.args)), value=expr.value)
             return expr
 
+        shifted = self._shifted_items(found)
+        if shifted is not None:
+            return shifted
         start = plain(found.start)
         loops = [
             SizeLoop(targets=f.targets, iterable=plain(f.iterable), update=None if u is None else plain(u))
@@ -422,12 +449,29 @@ class Terms:
         )
         return Operation(op="call", args=(Const(value=name), *given.values()), value=())
 
-    def _seen(self, expr: Expr, strand: Strand, known: Mapping[RawKey, Expr]) -> Expr | None:
-        """The expression in the names that a strand sees, None where one is out of its sight."""
+    def _shifted_items(self, found: Recurrence) -> Expr | None:
+        """`(784, *hidden[:-1])` where each round passes on its item of a list."""
+        frame, update = self.frames[0], found.updates[0]
+        if len(self.frames) > 1 or not isinstance(frame.iterable, Ref) or not isinstance(update, Ref):
+            return None
+        if len(frame.targets) > 1 or (update.name, update.scope) != (frame.targets[0], "local"):
+            return None
+        return Operation(op="shifted", args=(found.start, frame.iterable), value=())
+
+    def _seen(self, expr: Expr, strand: Strand, known: Mapping[RawKey, tuple[Expr, Expr]]) -> Expr | None:
+        """The expression in the names that a strand sees, None where one is out of its sight.
+
+        `known` are sizes that it sees by another name, each with that name.
+        """
         if known:
             found = known.get(raw_key(expr))
             if found is not None:
-                return found
+                return found[1]
+            for size, name in known.values():
+                more = remainder(expr, size)
+                rest = None if more is None else self._seen(more, strand, {})
+                if rest is not None:
+                    return simplified("+", (name, rest), expr.value)
         match expr:
             case Operation():
                 args = [self._seen(argument, strand, known) for argument in expr.args]
@@ -436,9 +480,9 @@ class Terms:
                 return simplified(expr.op, tuple(a for a in args if a is not None), expr.value)
             case Ref(scope="running" | "local"):
                 return expr
-            case Ref() if self._forgets(expr, strand):
-                return None
-        return self.localise(expr, strand)
+            case Ref():
+                return None if self._forgets(expr, strand) else self._reference(expr, strand)
+        return expr
 
     def _forgets(self, expr: Expr, strand: Strand) -> bool:
         """Whether a name is a loop variable of a round that the strand does not see."""
@@ -636,6 +680,13 @@ class Terms:
 
 
 # ---------------------------------------------------------------- helpers
+
+
+def replaced_value(expr: Expr, value: Value) -> Expr:
+    """The expression, said to have this value."""
+    if isinstance(expr, Ref):
+        return Ref(name=expr.name, value=value, scope=expr.scope)
+    return Operation(op=expr.op, args=expr.args, value=value) if isinstance(expr, Operation) else expr
 
 
 def _aligned(raw: Expr, local: Expr) -> tuple[Expr, ...]:

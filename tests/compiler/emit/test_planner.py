@@ -34,7 +34,7 @@ net Net(hidden: list[int] = [8, 6], drop: float = 0.1)(x: float[B, 4]) -> float[
   return x -> head: Linear(3)
 }
 """)
-    assert "make fc: for width, in_dim in config.hidden | [4, 8]:" in made
+    assert "make fc: for width, in_dim in config.hidden | shifted(4, config.hidden):" in made
     assert "for width, fc in config.hidden | self.fc: static width" in made
     assert "x = dropout(relu(fc(x with out=width, use_bias=True)), p=config.drop)" in made
 
@@ -160,9 +160,9 @@ net Net(stages: list[(int, int)] = [(4, 1), (8, 2)])(x: float[B, 3, H, W]) {
 }
 """)
     assert "for width, convs, conv_list in config.stages | self.conv: static convs, width" in made
-    assert "make conv: for width, convs, in_channels in config.stages | [3, 4]:" in made
+    assert "for width, convs, in_channels_table in config.stages | conv_in_channels(config.stages):" in made
     assert "make conv: for index in range(convs):" in made
-    assert "C=(in_channels if (index == 0) else width)" in made
+    assert "C=index(in_channels_table, index)" in made
 
 
 def test_a_loop_variable_that_is_over_becomes_its_value() -> None:
@@ -176,7 +176,7 @@ net Net(widths: list[int] = [4, 6])(x: float[B, 4]) {
   return x -> head: Linear(total)
 }
 """)
-    assert "self.head = native Linear(out=10" in made
+    assert "self.head = native Linear(out=(4 + index(config.widths, -1))" in made
 
 
 def test_a_temporary_does_not_take_a_name_that_is_still_read() -> None:
@@ -486,9 +486,9 @@ net Net(growth: int = 5, layers: int = 3, drop: float = 0.2, widths: list[int] =
   return y
 }
 """)
-    assert "self.wide = Wider(channels=(3 + (config.growth * index)), growth=config.growth)" in made
-    assert "p=((config.drop * (start + index)) / 6)" in made
-    assert "D=(in_dim if (index == 0) else w)" in made
+    assert "self.wide = Wider(channels=(3 + (index * config.growth)), growth=config.growth)" in made
+    assert "p=((config.drop * index(p_table, index)) / 6)" in made
+    assert "D=index(in_dim_table, index)" in made
 
 
 def test_values_of_the_round_before_are_expressions() -> None:
