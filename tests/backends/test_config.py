@@ -20,7 +20,7 @@ OTHERS = {
     "language/gpt2.dl:GPT2.tiny": {"dim": 24, "layers": 3},
     "language/transformer.dl:Transformer.tiny": {"dim": 18, "layers": 1},
     "vision/convnext.dl:ConvNeXt": {"depths": [1, 2, 1], "widths": [8, 12, 20]},
-    "vision/densenet.dl:DenseNet.tiny": {"depths": [1, 3, 2], "growth": 4},
+    "vision/densenet.dl:DenseNet": {"depths": [1, 3, 2], "growth": 4},
     "vision/resnet.dl:ResNet.tiny": {"width": 6, "depths": [1, 3, 2]},
     "vision/resnet.dl:ResNet.tiny50": {"width": 6, "depths": [2, 1, 3]},
     "vision/unet.dl:UNet.tiny": {"width": 6, "depth": 3},

@@ -6,7 +6,7 @@ knows how tightly it binds, so that whoever puts it behind an operator can paren
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -168,14 +168,6 @@ def subscript(value: Text, *indices: Argument) -> Text:
     return Text(f"{value.atom}[{', '.join(text(index).item for index in indices)}]")
 
 
-def product(factors: Sequence[Text]) -> Text:
-    """`a * b * c`."""
-    first, *rest = factors or [literal(1)]
-    for factor in rest:
-        first = binary("*", first, factor)
-    return first
-
-
 def tuple_of(items: Iterable[Argument]) -> Text:
     """`(a, b)`, `(a,)` or `()`."""
     codes = [text(item).item for item in items]
@@ -278,8 +270,6 @@ class ExpressionPrinter:
                 return Text(":".join("" if item.code == "None" else item.item for item in items))
             case "reversed":
                 return self.backwards(args[0], items[0])
-            case "prod" if isinstance(args[0], Operation) and args[0].op == "tuple" and args[0].args:
-                return product([self(factor) for factor in args[0].args if factor != Const(value=1)])
             case "zip":
                 return call("zip", *items, strict="True")
         if op in MATH:
