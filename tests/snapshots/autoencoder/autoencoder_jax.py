@@ -57,6 +57,16 @@ def bce_with_logits(logits: Array, target: Array) -> Array:
     return (jax.nn.softplus(logits) - logits * target).mean()
 
 
+def dec_dim(code: int, hidden: tuple[int, ...]) -> list[int]:
+    """What `dim` is in each round: a round starts where the last one ended."""
+    dim = code
+    sizes = []
+    for width in reversed(hidden):
+        sizes.append(dim)
+        dim = width
+    return sizes
+
+
 class Autoencoder(NamedTuple):
     enc: tuple[Linear, ...]
     code: Linear
@@ -73,19 +83,19 @@ def init(key: Array, config: Config = Config()) -> Autoencoder:
             for key, width, dim in zip(
                 jax.random.split(keys[0], len(config.hidden)),
                 config.hidden,
-                (784, 9, 7),
+                (784, *config.hidden[:-1]),
             )
         ),
-        code=init_linear(keys[1], dim=5, out=config.code),
+        code=init_linear(keys[1], dim=config.hidden[-1], out=config.code),
         dec=tuple(
             init_linear(key, dim=dim, out=width)
             for key, width, dim in zip(
                 jax.random.split(keys[2], len(config.hidden)),
                 reversed(config.hidden),
-                (3, 5, 7),
+                dec_dim(config.code, config.hidden),
             )
         ),
-        out=init_linear(keys[3], dim=9, out=784),
+        out=init_linear(keys[3], dim=config.hidden[0], out=784),
     )
 
 

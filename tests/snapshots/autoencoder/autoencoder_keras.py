@@ -46,6 +46,16 @@ def bce_with_logits(logits: KerasTensor, target: KerasTensor) -> KerasTensor:
     return ops.mean(ops.softplus(logits) - logits * target)
 
 
+def dec_in_dim(code: int, hidden: tuple[int, ...]) -> list[int]:
+    """What `in_dim` is in each round: a round starts where the last one ended."""
+    in_dim = code
+    sizes = []
+    for width in reversed(hidden):
+        sizes.append(in_dim)
+        in_dim = width
+    return sizes
+
+
 class Autoencoder(keras.Model):
     def __init__(self, config: Config = Config()) -> None:
         super().__init__(name="autoencoder")

@@ -26,19 +26,35 @@ class Config:
     code: int = 3
 
 
+def dec_in_dim(code: int, hidden: tuple[int, ...]) -> list[int]:
+    """What `in_dim` is in each round: a round starts where the last one ended."""
+    in_dim = code
+    sizes = []
+    for width in reversed(hidden):
+        sizes.append(in_dim)
+        in_dim = width
+    return sizes
+
+
 class Autoencoder(nn.Module):
     def __init__(self, config: Config = Config()) -> None:
         super().__init__()
         self.enc = nn.ModuleList(
             nn.Linear(in_dim, width)
-            for width, in_dim in zip(config.hidden, (784, 9, 7), strict=True)
+            for width, in_dim in zip(
+                config.hidden, (784, *config.hidden[:-1]), strict=True
+            )
         )
-        self.code = nn.Linear(5, config.code)
+        self.code = nn.Linear(config.hidden[-1], config.code)
         self.dec = nn.ModuleList(
             nn.Linear(in_dim, width)
-            for width, in_dim in zip(reversed(config.hidden), (3, 5, 7), strict=True)
+            for width, in_dim in zip(
+                reversed(config.hidden),
+                dec_in_dim(config.code, config.hidden),
+                strict=True,
+            )
         )
-        self.out = nn.Linear(9, 784)
+        self.out = nn.Linear(config.hidden[0], 784)
         for layer in [*self.enc, *self.dec]:
             nn.init.zeros_(layer.bias)
         for layer in self.code, self.out:

@@ -226,6 +226,20 @@ def linear(params: Linear, x: Array) -> Array:
     return x @ params.weight.T + params.bias
 
 
+def dense_channels(growth: int, depths: tuple[int, ...]) -> list[list[int]]:
+    """What `channels` is in each round: a round starts where the last one ended."""
+    channels = 2 * growth
+    sizes = []
+    for depth in depths:
+        row = []
+        for _ in range(depth):
+            row.append(channels)
+            channels = channels + growth
+        sizes.append(row)
+        channels = channels // 2
+    return sizes
+
+
 class DenseNet(NamedTuple):
     stem: Conv2d
     stem_bn: BatchNorm2d
@@ -250,18 +264,18 @@ def init_dense_net(key: Array, config: Config) -> DenseNet:
         dense=tuple(
             tuple(
                 init_dense_layer(
-                    key, channels=6 + config.growth * index, growth=config.growth
+                    key, channels=channels_table[index], growth=config.growth
                 )
                 for key, index in zip(jax.random.split(key, depth), range(depth))
             )
-            for key, (_, depth) in zip(
-                jax.random.split(keys[1], len(config.depths)), enumerate(config.depths)
+            for key, (_, depth), channels_table in zip(
+                jax.random.split(keys[1], len(config.depths)),
+                enumerate(config.depths),
+                dense_channels(config.growth, config.depths),
             )
         ),
         transition=tuple(
-            init_transition(
-                key, channels=2 * config.growth + config.growth + config.growth
-            )
+            init_transition(key, channels=2 * config.growth + 2 * config.growth)
             if i < len(config.depths) - 1
             else None
             for key, (i, _) in zip(
@@ -269,13 +283,12 @@ def init_dense_net(key: Array, config: Config) -> DenseNet:
             )
         ),
         bn=init_batch_norm2d(
-            channels=(2 * config.growth + config.growth + config.growth) // 2
+            channels=dense_channels(config.growth, config.depths)[-1][-1]
             + config.growth,
         ),
         fc=init_linear(
             keys[3],
-            dim=(2 * config.growth + config.growth + config.growth) // 2
-            + config.growth,
+            dim=dense_channels(config.growth, config.depths)[-1][-1] + config.growth,
             out=config.classes,
         ),
     )
@@ -287,22 +300,22 @@ def init_dense_net_state(config: Config) -> DenseNetState:
         dense=tuple(
             tuple(
                 init_dense_layer_state(
-                    channels=6 + config.growth * index, growth=config.growth
+                    channels=channels_table[index], growth=config.growth
                 )
                 for index in range(depth)
             )
-            for _, depth in enumerate(config.depths)
+            for (_, depth), channels_table in zip(
+                enumerate(config.depths), dense_channels(config.growth, config.depths)
+            )
         ),
         transition=tuple(
-            init_transition_state(
-                channels=2 * config.growth + config.growth + config.growth
-            )
+            init_transition_state(channels=2 * config.growth + 2 * config.growth)
             if i < len(config.depths) - 1
             else None
             for i, _ in enumerate(config.depths)
         ),
         bn=init_batch_norm2d_state(
-            channels=(2 * config.growth + config.growth + config.growth) // 2
+            channels=dense_channels(config.growth, config.depths)[-1][-1]
             + config.growth,
         ),
     )

@@ -144,6 +144,20 @@ class Transition(layers.Layer):
         return ops.average_pool(x, 2, 2)
 
 
+def dense_channels(growth: int, depths: tuple[int, ...]) -> list[list[int]]:
+    """What `channels` is in each round: a round starts where the last one ended."""
+    channels = 2 * growth
+    sizes = []
+    for depth in depths:
+        row = []
+        for _ in range(depth):
+            row.append(channels)
+            channels = channels + growth
+        sizes.append(row)
+        channels = channels // 2
+    return sizes
+
+
 class DenseNet(keras.Model):
     def __init__(self, config: Config = Config()) -> None:
         super().__init__(name="dense_net")
@@ -160,11 +174,13 @@ class DenseNet(keras.Model):
         self.stem_bn = BatchNorm2d(2 * config.growth, config.eps, name="stem_bn")
         self.dense = []
         self.transition = []
-        for i, depth in enumerate(config.depths):
+        for (i, depth), channels_table in zip(
+            enumerate(config.depths), dense_channels(config.growth, config.depths)
+        ):
             self.dense.append(
                 [
                     DenseLayer(
-                        6 + config.growth * index,
+                        channels_table[index],
                         config.growth,
                         config.eps,
                         name=f"dense_{i}_{index}",
@@ -175,7 +191,7 @@ class DenseNet(keras.Model):
             if i < len(config.depths) - 1:
                 self.transition.append(
                     Transition(
-                        2 * config.growth + config.growth + config.growth,
+                        2 * config.growth + 2 * config.growth,
                         config.eps,
                         name=f"transition_{i}",
                     ),
@@ -183,7 +199,7 @@ class DenseNet(keras.Model):
             else:
                 self.transition.append(None)
         self.bn = BatchNorm2d(
-            (2 * config.growth + config.growth + config.growth) // 2 + config.growth,
+            dense_channels(config.growth, config.depths)[-1][-1] + config.growth,
             config.eps,
             name="bn",
         )

@@ -53,6 +53,20 @@ class Transition(nn.Module):
         return F.avg_pool2d(x, 2)
 
 
+def dense_channels(growth: int, depths: tuple[int, ...]) -> list[list[int]]:
+    """What `channels` is in each round: a round starts where the last one ended."""
+    channels = 2 * growth
+    sizes = []
+    for depth in depths:
+        row = []
+        for _ in range(depth):
+            row.append(channels)
+            channels = channels + growth
+        sizes.append(row)
+        channels = channels // 2
+    return sizes
+
+
 class DenseNet(nn.Module):
     def __init__(self, config: Config = Config()) -> None:
         super().__init__()
@@ -61,24 +75,26 @@ class DenseNet(nn.Module):
         self.stem_bn = nn.BatchNorm2d(2 * config.growth, eps=config.eps, momentum=0.1)
         self.dense = nn.ModuleList(
             nn.ModuleList(
-                DenseLayer(6 + config.growth * index, config.growth, config.eps)
+                DenseLayer(channels_table[index], config.growth, config.eps)
                 for index in range(depth)
             )
-            for depth in config.depths
+            for depth, channels_table in zip(
+                config.depths, dense_channels(config.growth, config.depths), strict=True
+            )
         )
         self.transition = nn.ModuleList(
-            Transition(2 * config.growth + config.growth + config.growth, config.eps)
+            Transition(2 * config.growth + 2 * config.growth, config.eps)
             if i < len(config.depths) - 1
             else nn.Identity()
             for i, _ in enumerate(config.depths)
         )
         self.bn = nn.BatchNorm2d(
-            (2 * config.growth + config.growth + config.growth) // 2 + config.growth,
+            dense_channels(config.growth, config.depths)[-1][-1] + config.growth,
             eps=config.eps,
             momentum=0.1,
         )
         self.fc = nn.Linear(
-            (2 * config.growth + config.growth + config.growth) // 2 + config.growth,
+            dense_channels(config.growth, config.depths)[-1][-1] + config.growth,
             config.classes,
         )
         nn.init.zeros_(self.fc.bias)

@@ -54,16 +54,6 @@ def linear(params: Linear, x: Array) -> Array:
     return x @ params.weight.T + params.bias
 
 
-def fc_dim(hidden: tuple[int, ...]) -> list[int]:
-    """What `dim` is in each round: a round starts where the last one ended."""
-    dim = 784
-    sizes = []
-    for width in hidden:
-        sizes.append(dim)
-        dim = width
-    return sizes
-
-
 class MLP(NamedTuple):
     fc: tuple[Linear, ...]
     head: Linear
@@ -78,7 +68,7 @@ def init(key: Array, config: Config = Config()) -> MLP:
             for key, width, dim in zip(
                 jax.random.split(keys[0], len(config.hidden)),
                 config.hidden,
-                fc_dim(config.hidden),
+                (784, *config.hidden[:-1]),
             )
         ),
         head=init_linear(keys[1], dim=config.hidden[-1], out=config.classes),

@@ -42,16 +42,6 @@ def flatten(x: KerasTensor) -> KerasTensor:
     return ops.reshape(x, (ops.shape(x)[0], -1))
 
 
-def fc_in_dim(hidden: tuple[int, ...]) -> list[int]:
-    """What `in_dim` is in each round: a round starts where the last one ended."""
-    in_dim = 784
-    sizes = []
-    for width in hidden:
-        sizes.append(in_dim)
-        in_dim = width
-    return sizes
-
-
 class MLP(keras.Model):
     def __init__(self, config: Config = Config()) -> None:
         super().__init__(name="mlp")

@@ -21,16 +21,6 @@ class Config:
     drop: float = 0.2
 
 
-def fc_in_dim(hidden: tuple[int, ...]) -> list[int]:
-    """What `in_dim` is in each round: a round starts where the last one ended."""
-    in_dim = 784
-    sizes = []
-    for width in hidden:
-        sizes.append(in_dim)
-        in_dim = width
-    return sizes
-
-
 class MLP(nn.Module):
     def __init__(self, config: Config = Config()) -> None:
         super().__init__()
@@ -38,7 +28,7 @@ class MLP(nn.Module):
         self.fc = nn.ModuleList(
             nn.Linear(in_dim, width)
             for width, in_dim in zip(
-                config.hidden, fc_in_dim(config.hidden), strict=True
+                config.hidden, (784, *config.hidden[:-1]), strict=True
             )
         )
         self.head = nn.Linear(config.hidden[-1], config.classes)

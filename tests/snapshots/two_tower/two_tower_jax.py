@@ -84,16 +84,16 @@ class Tower(NamedTuple):
     out: Linear
 
 
-def init_tower(key: Array, hidden: tuple[int, ...], dim: int) -> Tower:
+def init_tower(key: Array, in_dim: int, hidden: tuple[int, ...], dim: int) -> Tower:
     keys = jax.random.split(key, 2)
     return Tower(
         fc=tuple(
             init_linear(key, dim=dim_value, out=width)
             for key, width, dim_value in zip(
-                jax.random.split(keys[0], len(hidden)), hidden, (8, 6)
+                jax.random.split(keys[0], len(hidden)), hidden, (in_dim, *hidden[:-1])
             )
         ),
-        out=init_linear(keys[1], dim=5, out=dim),
+        out=init_linear(keys[1], dim=hidden[-1], out=dim),
     )
 
 
@@ -131,9 +131,19 @@ def init(key: Array, config: Config = Config()) -> TwoTower:
     return TwoTower(
         item_table=init_embedding(keys[0], vocab=config.items, dim=config.dim),
         user_table=init_embedding(keys[1], vocab=config.users, dim=config.dim),
-        user_tower=init_tower(keys[2], hidden=config.hidden, dim=config.dim),
+        user_tower=init_tower(
+            keys[2],
+            in_dim=config.dim + config.dim,
+            hidden=config.hidden,
+            dim=config.dim,
+        ),
         genre_table=init_embedding(keys[3], vocab=config.genres, dim=config.dim),
-        item_tower=init_tower(keys[4], hidden=config.hidden, dim=config.dim),
+        item_tower=init_tower(
+            keys[4],
+            in_dim=config.dim + config.dim,
+            hidden=config.hidden,
+            dim=config.dim,
+        ),
     )
 
 

@@ -51,7 +51,7 @@ def l2_normalize(x: KerasTensor) -> KerasTensor:
 
 class Tower(layers.Layer):
     def __init__(
-        self, hidden: tuple[int, ...], dim: int, *, name: str | None = None
+        self, in_dim: int, hidden: tuple[int, ...], dim: int, *, name: str | None = None
     ) -> None:
         super().__init__(name=name)
         self.hidden = hidden
@@ -102,14 +102,18 @@ class TwoTower(keras.Model):
             embeddings_initializer=keras.initializers.RandomNormal(stddev=1.0),
             name="user_table",
         )
-        self.user_tower = Tower(config.hidden, config.dim, name="user_tower")
+        self.user_tower = Tower(
+            config.dim + config.dim, config.hidden, config.dim, name="user_tower"
+        )
         self.genre_table = layers.Embedding(
             config.genres,
             config.dim,
             embeddings_initializer=keras.initializers.RandomNormal(stddev=1.0),
             name="genre_table",
         )
-        self.item_tower = Tower(config.hidden, config.dim, name="item_tower")
+        self.item_tower = Tower(
+            config.dim + config.dim, config.hidden, config.dim, name="item_tower"
+        )
 
     def user(
         self, id: KerasTensor, history: KerasTensor, seen: KerasTensor

@@ -35,13 +35,13 @@ class Config:
 
 
 class Tower(nn.Module):
-    def __init__(self, hidden: tuple[int, ...], dim: int) -> None:
+    def __init__(self, in_dim: int, hidden: tuple[int, ...], dim: int) -> None:
         super().__init__()
         self.fc = nn.ModuleList(
             nn.Linear(in_in_dim, width)
-            for width, in_in_dim in zip(hidden, (8, 6), strict=True)
+            for width, in_in_dim in zip(hidden, (in_dim, *hidden[:-1]), strict=True)
         )
-        self.out = nn.Linear(5, dim)
+        self.out = nn.Linear(hidden[-1], dim)
         for layer in self.fc:
             nn.init.zeros_(layer.bias)
         nn.init.zeros_(self.out.bias)
@@ -58,9 +58,9 @@ class TwoTower(nn.Module):
         self.config = config
         self.item_table = nn.Embedding(config.items, config.dim)
         self.user_table = nn.Embedding(config.users, config.dim)
-        self.user_tower = Tower(config.hidden, config.dim)
+        self.user_tower = Tower(config.dim + config.dim, config.hidden, config.dim)
         self.genre_table = nn.Embedding(config.genres, config.dim)
-        self.item_tower = Tower(config.hidden, config.dim)
+        self.item_tower = Tower(config.dim + config.dim, config.hidden, config.dim)
 
     def user(self, id: Tensor, history: Tensor, seen: Tensor) -> Tensor:
         """Map id: int [batch], history: int [batch, time], seen: bool [batch, time] to

@@ -122,7 +122,6 @@ def stage_channels(stages: tuple[tuple[int, ...], ...]) -> list[list[int]]:
             row.append(channels)
             channels = width
         sizes.append(row)
-        channels = width
     return sizes
 
 
@@ -150,7 +149,7 @@ def init(key: Array, config: Config = Config()) -> VGG:
                 stage_channels(config.stages),
             )
         ),
-        fc1=init_linear(keys[1], dim=config.stages[-1][0] * 2 * 2, out=config.hidden),
+        fc1=init_linear(keys[1], dim=32, out=config.hidden),
         fc2=init_linear(keys[2], dim=config.hidden, out=config.hidden),
         fc3=init_linear(keys[3], dim=config.hidden, out=config.classes),
     )

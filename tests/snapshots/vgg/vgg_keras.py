@@ -70,7 +70,6 @@ def stage_channels(stages: tuple[tuple[int, ...], ...]) -> list[list[int]]:
             row.append(channels)
             channels = width
         sizes.append(row)
-        channels = width
     return sizes
 
 

@@ -48,7 +48,6 @@ def stage_channels(stages: tuple[tuple[int, ...], ...]) -> list[list[int]]:
             row.append(channels)
             channels = width
         sizes.append(row)
-        channels = width
     return sizes
 
 
@@ -66,7 +65,7 @@ class VGG(nn.Module):
                 config.stages, stage_channels(config.stages), strict=True
             )
         )
-        self.fc1 = nn.Linear(config.stages[-1][0] * 2 * 2, config.hidden)
+        self.fc1 = nn.Linear(32, config.hidden)
         self.fc2 = nn.Linear(config.hidden, config.hidden)
         self.fc3 = nn.Linear(config.hidden, config.classes)
         for layer in self.fc1, self.fc2, self.fc3:
