@@ -80,7 +80,8 @@ def to_tensor(array: Array, case: Case) -> Tensor:
 def method_of(model: nn.Module, name: str) -> Callable[..., Any]:
     """A method of the specification: one whose name every module has ends in an underscore."""
     renamed = f"{name}_"
-    return getattr(model, renamed if renamed in vars(type(model)) else name)
+    found: Callable[..., Any] = getattr(model, renamed if renamed in vars(type(model)) else name)
+    return found
 
 
 def execute(case: Case) -> Outcome:

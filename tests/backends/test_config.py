@@ -16,7 +16,7 @@ SPECS = Path(__file__).resolve().parents[2] / "specs"
 OTHERS = {
     "basics/mlp.dl:MLP": {"hidden": [9, 5, 7], "classes": 3},
     "generative/dcgan.dl:Generator": {"width": 6, "stages": 3},
-    "language/bilstm_tagger.dl:Tagger.tiny": {"layers": 3, "hidden": 5},
+    "sequence/bilstm_tagger.dl:Tagger.tiny": {"layers": 3, "hidden": 5},
     "language/gpt2.dl:GPT2.tiny": {"dim": 24, "layers": 3},
     "language/transformer.dl:Transformer.tiny": {"dim": 18, "layers": 1},
     "vision/convnext.dl:ConvNeXt": {"depths": [1, 2, 1], "widths": [8, 12, 20]},

@@ -272,7 +272,7 @@ def test_a_loop_over_layers_walks_them() -> None:
     made = plan(LAYERS)
     assert "for i, fcs in (0, 1) | self.fcs:" in made
     assert "('slice', i, (i + 1), None)" in made
-    assert "for w, position in (3, 5) | [1, 0]:" in made
+    assert "for w, position in (3, 5) | (1, 0):" in made
     assert "self.fcs[position](x with" in made
 
 
