@@ -107,6 +107,16 @@ net Net(depth: int = 2)(x: float[B, 4]) -> float[B, 4] {
     assert "x = (skips[i] + up(x with out=4, use_bias=True))" in made
 
 
+def test_an_optional_input_of_a_net_is_asked_for() -> None:
+    made = plan("""
+net Net()(x: float[B, 4], shift: float[B, 4]? = none) -> float[B, 4] {
+  return if shift != none then x + shift else x
+}
+""")
+    assert "shift?" in made
+    assert "return ((x + shift) if given(shift) else x)" in made
+
+
 def test_subscripts_keep_their_expressions() -> None:
     made = plan("""
 net Net(n: int = 3)(x: float[B, 4]) -> float[B, n] {
