@@ -10,6 +10,7 @@ decode: z: float [batch, latent]  ->  float [batch, 1, 28, 28]
 image: float [batch, 1, 28, 28]
     ->  logits: float [batch, 1, 28, 28], mu: float [batch, latent], logvar: float
     [batch, latent]
+loss: image: float [batch, 1, 28, 28]  ->  total: float [], nll: float [], kl: float []
 27,633 parameters
 """
 
@@ -62,6 +63,12 @@ class VAEOutput(NamedTuple):
     logvar: Array  # [batch, latent]
 
 
+class VAELossOutput(NamedTuple):
+    total: Array  # []
+    nll: Array  # []
+    kl: Array  # []
+
+
 class VAE(NamedTuple):
     enc: Linear
     mu: Linear
@@ -107,6 +114,17 @@ def apply(
         mu=mu,
         logvar=logvar,
     )
+
+
+def loss(
+    params: VAE, image: Array, *, config: Config = Config(), key: Array
+) -> VAELossOutput:
+    """Return total [], nll [], kl [] of image [batch, 1, 28, 28]."""
+    batch = image.shape[0]
+    logits, mu, logvar = apply(params, image, config=config, key=key)
+    nll = (jax.nn.softplus(logits) - logits * image).sum() / batch
+    kl = 0.5 * (mu**2 + jnp.exp(logvar) - logvar - 1.0).sum() / batch
+    return VAELossOutput(total=nll + kl, nll=nll, kl=kl)
 
 
 def load_weights(path: str, config: Config = Config()) -> VAE:

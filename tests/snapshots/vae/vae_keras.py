@@ -10,6 +10,7 @@ decode: z: float [batch, latent]  ->  float [batch, 1, 28, 28]
 image: float [batch, 1, 28, 28]
     ->  logits: float [batch, 1, 28, 28], mu: float [batch, latent], logvar: float
     [batch, latent]
+loss: image: float [batch, 1, 28, 28]  ->  total: float [], nll: float [], kl: float []
 27,633 parameters
 """
 
@@ -51,6 +52,12 @@ class VAEOutput(NamedTuple):
     logvar: KerasTensor
 
 
+class VAELossOutput(NamedTuple):
+    total: KerasTensor
+    nll: KerasTensor
+    kl: KerasTensor
+
+
 class VAE(keras.Model):
     def __init__(self, config: Config = Config()) -> None:
         super().__init__(name="vae")
@@ -89,6 +96,14 @@ class VAE(keras.Model):
         return VAEOutput(
             logits=self.decode(mu + ops.exp(0.5 * logvar) * eps), mu=mu, logvar=logvar
         )
+
+    def loss_(self, image: KerasTensor) -> VAELossOutput:
+        """Run the network; the shapes are at the top of this file."""
+        batch = ops.shape(image)[0]
+        logits, mu, logvar = self(image)
+        nll = ops.sum(ops.softplus(logits) - logits * image) / batch
+        kl = 0.5 * ops.sum(mu**2 + ops.exp(logvar) - logvar - 1.0) / batch
+        return VAELossOutput(total=nll + kl, nll=nll, kl=kl)
 
 
 # How Keras keeps the weights of its own layers: for each name in the specification,

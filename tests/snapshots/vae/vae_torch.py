@@ -10,6 +10,7 @@ decode: z: float [batch, latent]  ->  float [batch, 1, 28, 28]
 image: float [batch, 1, 28, 28]
     ->  logits: float [batch, 1, 28, 28], mu: float [batch, latent], logvar: float
     [batch, latent]
+loss: image: float [batch, 1, 28, 28]  ->  total: float [], nll: float [], kl: float []
 27,633 parameters
 """
 
@@ -37,6 +38,12 @@ class VAEOutput(NamedTuple):
     logits: Tensor
     mu: Tensor
     logvar: Tensor
+
+
+class VAELossOutput(NamedTuple):
+    total: Tensor
+    nll: Tensor
+    kl: Tensor
 
 
 class VAE(nn.Module):
@@ -74,6 +81,16 @@ class VAE(nn.Module):
             batch, self.config.latent, dtype=image.dtype, device=image.device
         )
         return VAEOutput(self.decode(mu + torch.exp(0.5 * logvar) * eps), mu, logvar)
+
+    def loss(self, image: Tensor) -> VAELossOutput:
+        """Map image: float [batch, 1, 28, 28] to total: float [], nll: float [], kl:
+        float [].
+        """
+        batch = image.shape[0]
+        logits, mu, logvar = self(image)
+        nll = (F.softplus(logits, threshold=40.0) - logits * image).sum() / batch
+        kl = 0.5 * (mu**2 + torch.exp(logvar) - logvar - 1.0).sum() / batch
+        return VAELossOutput(nll + kl, nll, kl)
 
 
 def load_weights(model: nn.Module, path: str) -> None:
