@@ -20,6 +20,7 @@ import pkgutil
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -134,7 +135,10 @@ class Theirs:
         request = {"module": module, "name": reference.name, "mode": mode, "folder": str(folder)}
         self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
+        watch = threading.Timer(RUN_SECONDS, self._process.kill)
+        watch.start()
         line = self._process.stdout.readline()
+        watch.cancel()
         reply = json.loads(line) if line else {"error": "the process ended\n" + self.log()}
         if "error" in reply:
             raise RuntimeError(f"{reference.name}: {reply['error']}")

@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -109,19 +110,18 @@ class Import:
     ignored: tuple[str, ...]
     initial: tuple[str, ...]
 
-    def sources(self, path: str) -> Iterator[Entry]:
-        """The entries that give one tensor of ours."""
-        yield from self._by_path.get(path, ())
-
-    def __post_init__(self) -> None:
-        by_path: dict[str, list[Entry]] = {}
+    @cached_property
+    def by_path(self) -> Mapping[str, list[Entry]]:
+        found: dict[str, list[Entry]] = {}
         for entry in self.map.written:
             if entry in self.found:
                 for path in entry.paths:
-                    by_path.setdefault(path, []).append(entry)
-        object.__setattr__(self, "_by_path", by_path)
+                    found.setdefault(path, []).append(entry)
+        return found
 
-    _by_path: Mapping[str, list[Entry]] = None  # type: ignore[assignment]
+    def sources(self, path: str) -> Sequence[Entry]:
+        """The entries that give one tensor of ours."""
+        return self.by_path.get(path, ())
 
     def stored(self, entry: Entry) -> Stored:
         return self.checkpoint.tensors[self.found[entry]]
@@ -249,7 +249,7 @@ def check_ties(made: Import, findings: Findings) -> None:
         if entry not in made.found:
             continue
         stored = made.stored(entry)
-        if any(not list(made.sources(path)) for path in entry.paths):
+        if not all(made.sources(path) for path in entry.paths):
             continue
         ours = {path: np.asarray(tensor_of(made, path)) for path in entry.paths}
         whole = entry.layout.gather(ours.__getitem__)
@@ -264,21 +264,20 @@ def check_ties(made: Import, findings: Findings) -> None:
 
 def tensor_of(made: Import, path: str) -> Array:
     """The bits of one tensor of ours; theirs themselves where they are the same."""
-    sources = list(made.sources(path))
+    sources = made.sources(path)
     if len(sources) == 1 and isinstance(sources[0].layout, layouts.Leaf) and sources[0].kind == "one":
         return made.checkpoint.read(made.found[sources[0]])
     shape = made.map.weights[path].shape
     dtype = made.dtype(path)
-    summed = [entry for entry in made.sources(path) if entry.kind == "sum"]
-    if summed:
+    if any(entry.kind == "sum" for entry in sources):
         wide = np.float64 if dtype == "F64" else np.float32
         total = np.zeros(shape, wide)
-        for entry in made.sources(path):
+        for entry in sources:
             values = numbers(np.ascontiguousarray(made.checkpoint.read(made.found[entry])), dtype)
             entry.layout.scatter(values, {path: total}, add=True)
         return to_bits(total, dtype)
     bits = np.empty(shape, BITS[SIZES[dtype]])
-    for entry in made.sources(path):
+    for entry in sources:
         entry.layout.scatter(made.checkpoint.read(made.found[entry]), {path: bits})
     return bits
 
