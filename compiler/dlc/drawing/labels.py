@@ -201,7 +201,11 @@ def layer_detail(definition: ir.Definition, given: Mapping[str, ir.Expr] | None 
         case name if definition.kind == "fn":
             return pool_detail(name, texts)
     # of a user's block the numbers that people give in figures
-    parts = [f"{texts['kernel']}×{texts['kernel']}"] if "kernel" in values else []
+    first = next((item.tensor for item in definition.inputs if item.tensor), None)
+    square = first is not None and first.type.rank == 4
+    parts = []
+    if "kernel" in values:
+        parts.append(f"{texts['kernel']}×{texts['kernel']}" if square else texts["kernel"])
     parts += [texts[name] for name in ("out", "width") if isinstance(values.get(name), int)][:1]
     parts += [some("heads")] if "heads" in values else []
     return ", ".join(parts + unless("stride", 1, "/{}"))

@@ -319,6 +319,10 @@ class Level:
                 bus = self.buses.get((id(link.source), link.port))
                 if bus is not None:
                     named[link.name] = bus
+            given = {self.entry(link) for link in box.links}
+            for port in inner.boxes:
+                if port.role == "input" and port.title not in given:
+                    named[port.title] = port.title  # a constant: named where it is read
             inner_drawing = self.composer.compose(inner, self.level + 1, named, unit.sides, unit.up)
             unit.inner = self.container(unit, inner_drawing)
             drawing = unit.inner
@@ -393,8 +397,9 @@ class Level:
             text = self.composer.shape_text(type_)
             if (id(last), port) not in self.buses and (last, port) in self.users and text not in before:
                 found[port] = text
-        if len(found) > 1:  # all at the last wire, so that they do not overlap
-            return {max(found): ", ".join(dict.fromkeys(found.values()))}
+        wires = [port for port in range(len(last.outputs)) if (last, port) in self.users]
+        if found and len(wires) > 1:  # all at the last wire, so that none crosses them
+            return {wires[-1]: ", ".join(dict.fromkeys(found.values()))}
         return found
 
     def texts(self, unit: Unit) -> list[tuple[str, float, bool]]:
