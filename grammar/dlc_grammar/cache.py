@@ -13,6 +13,9 @@ from pathlib import Path
 from typing import Any
 from zlib import crc32
 
+MOST_KEPT = 30
+"""Files of one name."""
+
 
 def recall(name: str, key: str) -> Any | None:
     """What was kept under a name for exactly this key."""
@@ -42,8 +45,16 @@ def keep(name: str, key: str, value: Any) -> None:
             os.replace(temporary, path)
         except OSError:
             os.unlink(temporary)
+        _forget(name)
     except OSError:
         pass
+
+
+def _forget(name: str) -> None:
+    """Drop what was kept longest ago: a library that is being written leaves a file at every change."""
+    found = sorted(folder().glob(f"{name}-*.json"), key=lambda path: path.stat().st_mtime)
+    for path in found[:-MOST_KEPT]:
+        path.unlink(missing_ok=True)
 
 
 def _place(name: str, key: str) -> Path:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from dlc_grammar import cache as store
 from dlc_grammar import library, syntax
 from dlc_grammar.library import parse_library
 from dlc_grammar.source import Source
@@ -60,13 +61,19 @@ def test_damage_is_no_error(structure: Callable[[Any], Any], cache: Path) -> Non
         assert structure(parse_library(source)[0]) == structure(first)
         assert path.read_bytes() == good
     key = library._version()
-    library.cache.keep("tree", f"{key}\n{source.text}", [[None, [10_000, 0, 1]], [], ""])
+    store.keep("tree", f"{key}\n{source.text}", [[None, [10_000, 0, 1]], [], ""])
     assert structure(parse_library(source)[0]) == structure(first)
 
 
 def test_a_text_with_errors_is_not_kept(cache: Path) -> None:
     _, diagnostics = parse_library(Source("a.dl", "fn f(x) { return x"))
     assert diagnostics and kept(cache) == []
+
+
+def test_old_trees_are_dropped(cache: Path) -> None:
+    for number in range(store.MOST_KEPT + 3):
+        parse_library(Source("a.dl", f"const a = {number}\n"))
+    assert len(kept(cache)) == store.MOST_KEPT
 
 
 def test_nothing_can_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
