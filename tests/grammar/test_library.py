@@ -17,8 +17,8 @@ STD = Path(__file__).parent.parent.parent / "compiler" / "dlc" / "std"
 
 
 def spans(module: syntax.Module) -> list[tuple[int, int]]:
-    nodes = [*syntax.walk(module.items), *module.comments]
-    return [(node.span.start, node.span.stop) for node in nodes]
+    found = [node.span for node in syntax.walk(module.items)] + [c.span for c in module.comments]
+    return [(span.start, span.stop) for span in found]
 
 
 @pytest.fixture(autouse=True)
