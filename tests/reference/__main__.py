@@ -45,8 +45,8 @@ def main() -> int:
                         "note": reference.note,
                     }
                 )
-    if given.json:
-        given.json.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+            if given.json:
+                given.json.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
     return 0 if ok else 1
 
 
