@@ -99,9 +99,8 @@ class Planner:
         done: dict[str, None] = {}
         roots = [key for method in self.program.methods for key in (method.eval, method.train)]
         net = {self.program.definitions[key].family for key in roots}
-        roots += [
-            key for key, d in self.program.definitions.items() if d.family in net
-        ]  # without optional inputs
+        # The methods without their optional inputs, too.
+        roots += [key for key, d in self.program.definitions.items() if d.family in net]
         stack: list[tuple[str, Iterator[str]]] = []
 
         def enter(key: str) -> None:
