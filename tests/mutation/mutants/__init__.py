@@ -1,6 +1,15 @@
 """Every planted bug, by topic."""
 
-from mutation.mutants import activation, attention, convolution, loss, normalisation, recurrent
+from mutation.mutants import (
+    activation,
+    attention,
+    convolution,
+    graph,
+    loss,
+    normalisation,
+    recurrent,
+    sequence,
+)
 from mutation.mutants.table import Mutant
 
 MUTANTS: tuple[Mutant, ...] = (
@@ -10,6 +19,8 @@ MUTANTS: tuple[Mutant, ...] = (
     *attention.MUTANTS,
     *recurrent.MUTANTS,
     *loss.MUTANTS,
+    *graph.MUTANTS,
+    *sequence.MUTANTS,
 )
 
 __all__ = ["MUTANTS", "Mutant"]
