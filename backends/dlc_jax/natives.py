@@ -50,6 +50,18 @@ def global_pool(method: str) -> NativeLowering:
     return lower
 
 
+def take_each(arguments: Arguments, at: FunctionCall, surroundings: Surroundings) -> str:
+    x, ids = arguments["x"], arguments["ids"]
+    assert at.type is not None
+    more = ", None" * (at.type.rank - 2)
+    return call("jnp.take_along_axis", x, f"({ids})[..., {more[2:]}]" if more else ids, axis="1")
+
+
+def reflect_pad(arguments: Arguments, at: FunctionCall, surroundings: Surroundings) -> str:
+    n = surroundings.text(at.statics["n"])
+    return call("jnp.pad", arguments["x"], f"((0, 0), (0, 0), ({n}, {n}), ({n}, {n}))", mode='"reflect"')
+
+
 def flatten(arguments: Arguments, at: FunctionCall, surroundings: Surroundings) -> str:
     x = arguments["x"]
     return f"{x}.reshape({x}.shape[0], -1)" if x.isidentifier() else f"jax.lax.collapse({x}, 1)"
@@ -111,7 +123,9 @@ FUNCTIONS: Mapping[str, NativeLowering] = {
     "log_sum_exp": activation("jax.nn.logsumexp", axis="axis", keep="keepdims"),
     "global_avg_pool": global_pool("mean"),
     "global_max_pool": global_pool("max"),
+    "reflect_pad2d": reflect_pad,
     "flatten": flatten,
+    "take_each": take_each,
     "expand_to": expand_to,
     "identity": identity,
     "zeros": filled("zeros"),

@@ -32,7 +32,7 @@ from dlc.ir import (
 from dlc_keras.layout_rules import CHANNELS_LAST, ELEMENTWISE, IMAGE_OPS, Order, identity
 from dlc_keras.names import words
 
-IMAGE_BLOCKS = frozenset({"BatchNorm1d", "BatchNorm2d", "GroupNorm", "InstanceNorm2d"})
+IMAGE_BLOCKS = frozenset({"BatchNorm1d", "BatchNorm2d", "GroupNorm", "InstanceNorm2d", "PReLU2d"})
 """Library blocks whose natives, or whose broadcasting, read best with channels last."""
 
 ALIKE = ELEMENTWISE | words("concat split flip pad cumsum cumprod sort broadcast")

@@ -90,6 +90,32 @@ def global_pool(name: str) -> FunctionLowering:
     return lower
 
 
+def take_each(arguments: Arguments, at: FunctionCall, around: Surroundings) -> Text:
+    assert at.type is not None
+    ids = arguments["ids"]
+    for _ in range(at.type.rank - 2):
+        ids = call("ops.expand_dims", ids, axis=Text("-1"))
+    return call("ops.take_along_axis", arguments["x"], ids, axis=Text("1"))
+
+
+def keeps_layout(definition: Definition) -> bool:
+    """Whether the layout pass has left the axes of a definition alone."""
+    nodes = every_node(definition.body)
+    return is_std(definition) and not any(isinstance(n, Apply) and n.op == "transpose" for n in nodes)
+
+
+def reflect_pad(arguments: Arguments, at: FunctionCall, around: Surroundings) -> Text:
+    n = around.text(at.statics["n"]).code
+    return call("ops.pad", arguments["x"], f"((0, 0), ({n}, {n}), ({n}, {n}), (0, 0))", mode='"reflect"')
+
+
+def mirrors_channels_last(definition: Definition) -> bool:
+    """Whether the layout pass stores this definition's images channels last."""
+    nodes = every_node(definition.body)
+    flips = [node.attrs["axis"].value for node in nodes if isinstance(node, Apply) and node.op == "flip"]
+    return is_std(definition) and flips == [1, 1, 2, 2]
+
+
 def pools_channels_last(definition: Definition) -> bool:
     """Whether the layout pass stores this definition's images channels last."""
     axes = [node.attrs["axis"].value for node in every_node(definition.body) if isinstance(node, Apply)]
@@ -120,11 +146,13 @@ FUNCTIONS: Mapping[str, FunctionNative] = {
     "log_softmax": FunctionNative(function("log_softmax", axis=("axis", -1))),
     "log_sum_exp": FunctionNative(function("logsumexp", axis=("axis", None), keep=("keepdims", False))),
     "identity": FunctionNative(identity),
+    "take_each": FunctionNative(take_each, keeps_layout),
     "zeros": FunctionNative(filled("zeros")),
     "ones": FunctionNative(filled("ones")),
     "dropout": FunctionNative(dropout),
     "flatten": FunctionNative(flatten),
     "expand_to": FunctionNative(expand_to),
+    "reflect_pad2d": FunctionNative(reflect_pad, mirrors_channels_last),
     "global_avg_pool": FunctionNative(global_pool("mean"), pools_channels_last),
     "global_max_pool": FunctionNative(global_pool("max"), pools_channels_last),
 }

@@ -122,6 +122,10 @@ def instance_norm(args: Arguments) -> Text:
     return call("nn.InstanceNorm2d", args["C"], eps=args["eps"], affine=args.flag("affine", False))
 
 
+def prelu2d(args: Arguments) -> Text:
+    return call("nn.PReLU", args["C"])
+
+
 def embedding(args: Arguments) -> Text:
     return call("nn.Embedding", args["vocab"], args["dim"])
 
@@ -151,6 +155,7 @@ BLOCKS: Mapping[str, NativeBlock] = {
     "RMSNorm": NativeBlock(rms_norm, starts=AFFINE),
     "GroupNorm": NativeBlock(group_norm, starts=AFFINE),
     "InstanceNorm2d": NativeBlock(instance_norm, starts=AFFINE),
+    "PReLU2d": NativeBlock(prelu2d, starts={"weight": ("constant", (("value", 0.25),))}),
     "Embedding": NativeBlock(embedding, starts={"weight": STANDARD_NORMAL}),
     "SimpleRNN": NativeBlock(
         lambda args: recurrent("SimpleRNN", args),

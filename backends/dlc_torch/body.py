@@ -80,20 +80,19 @@ class BodyPrinter:
         return self.live is None or name in self.live
 
     def assign(self, statement: plan.Assign) -> None:
+        """The value reads its variables as they were before: `x = x.prod(dim=-1)` has another rank."""
         name = statement.targets[0]
+        kept = is_constant(statement.value) and name in self.buffers
+        value = Text(f"self.{name}") if kept else self.code(statement.value)
         for target in statement.targets:
             self.code.types.pop(target, None)
+            self.code.constants.pop(target, None)
         if statement.value.type is not None and len(statement.targets) == 1:
             self.code.types[name] = statement.value.type
         if is_constant(statement.value):
-            if name in self.buffers:
-                self.code.constants[name] = Text(f"self.{name}")
-                return
-            self.code.constants[name] = Text(name)
-        else:
-            for target in statement.targets:
-                self.code.constants.pop(target, None)
-        value = self.code(statement.value)
+            self.code.constants[name] = value if kept else Text(name)
+        if kept:
+            return
         if value.code != ", ".join(statement.targets):
             self.line(f"{', '.join(statement.targets)} = {value}", statement, statement.comment)
 

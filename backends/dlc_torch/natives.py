@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from dlc.backend import Native
-from dlc.emit.expressions import Text, binary, call, choice, literal, method, subscript, tuple_of
+from dlc.emit.expressions import Text, binary, call, choice, list_of, literal, method, subscript, tuple_of
 from dlc.ir import Const, Definition, Expr, TensorType, Value
 from dlc_torch.lowering import Operand, Surroundings
 
@@ -234,6 +234,18 @@ def same_shapes(first: str, second: str, definition: Definition) -> bool:
 # ---------------------------------------------------------------- shapes
 
 
+def take_each(app: NativeCall) -> Text:
+    """`torch.take_along_dim(x, ids[:, :, None], dim=1)`."""
+    ids, more = app.tensor("ids"), app.rank("x") - 2
+    at = subscript(ids, ":", ":", *["None"] * more) if more else ids
+    return call("torch.take_along_dim", app.tensor("x"), at, dim="1")
+
+
+def reflect_pad(app: NativeCall) -> Text:
+    sides = binary("*", list_of([app.text("n")]), Text("4"))
+    return call("F.pad", app.tensor("x"), sides, mode='"reflect"')
+
+
 def global_pool(name: str, app: NativeCall) -> Text:
     return method(app.tensor("x"), name, dim=tuple_of(("2", "3")))
 
@@ -275,9 +287,11 @@ FUNCTIONS: Mapping[str, NativeFunction] = {
     ),
     "global_avg_pool": NativeFunction(partial(global_pool, "mean")),
     "global_max_pool": NativeFunction(partial(global_pool, "amax")),
+    "reflect_pad2d": NativeFunction(reflect_pad),
     "flatten": NativeFunction(lambda app: method(app.tensor("x"), "flatten", "1")),
     "pixel_shuffle": NativeFunction(lambda app: call("F.pixel_shuffle", app.tensor("x"), app.text("r"))),
     "expand_to": NativeFunction(expand_to),
+    "take_each": NativeFunction(take_each),
     "identity": NativeFunction(lambda app: app.tensor("x")),
 }
 

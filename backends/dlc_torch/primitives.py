@@ -120,6 +120,8 @@ def prod(app: Application) -> Text:
     rank = app.operands[0].rank
     if axis is None and not keep:
         return app.on("prod")
+    if isinstance(axis, int):
+        return app.on("prod", dim=app.text("axis"), keepdim="True" if keep else None)
     axes = range(rank) if axis is None else axis if isinstance(axis, tuple) else (axis,)
     result = app.x
     for dim in sorted((a % rank for a in axes), reverse=True):

@@ -147,6 +147,24 @@ def test_the_noise_is_that_of_float32() -> None:
         assert 0.01 * UNIT32 < sigma.max() / largest < 30 * UNIT32, key
 
 
+def test_constants_are_rounded_once_when_they_are_stored() -> None:
+    """`1 - a ** 2` is exactly 0 at the end, and never below, as `a` is not rounded on the way."""
+    module, diagnostics = open_text(
+        """
+net N()(x: float[B, 5]) -> float[B, 5] {
+  const a = linspace(0.0, 1.0, 5)
+  const b = sqrt(1.0 - a ** 2)
+  return x * b
+}
+"""
+    )
+    assert module is not None, diagnostics
+    truth = find_truth(module["N"].program, Point("forward", False, 0, {"B": 2}), SETTINGS)
+    (output,) = (sigma for (kind, _), sigma in truth.noise.tensors.items() if kind == "output")
+    assert np.isfinite(output).all()
+    assert (output[:, 4] == 0.0).all()
+
+
 def test_noise_is_reproducible() -> None:
     truth = find_truth(PROGRAM, TRAIN, SETTINGS)
     again = measure(truth.evaluate, 3)

@@ -15,6 +15,7 @@ from dlc.elaborate.expressions import elements, evaluate, sequence, static
 from dlc.elaborate.failure import Failed, fail
 from dlc.elaborate.frame import Builder, Frame, InitRule, Returned
 from dlc.ir import Const, Expr, Operation, Ref, TensorType
+from dlc.text import print_expression
 from dlc.values import (
     POISON,
     AnyValue,
@@ -870,7 +871,7 @@ def _require_one(frame: Frame, node: syntax.Require, condition: syntax.Expr) -> 
     frame.requiring = True
     try:
         decided: bool | None = bool(_decision(frame, condition).value)
-        expr: Expr | None = None
+        expr: Operation | None = None
     except Failed as failed:
         if failed.diagnostic is None or failed.diagnostic.code != "E0224":
             raise
@@ -893,8 +894,9 @@ def _require_one(frame: Frame, node: syntax.Require, condition: syntax.Expr) -> 
         )
     if decided is None and expr is not None:
         _learn_fact(frame, condition)
+        assumed = print_expression(Operation(op=expr.op, args=tuple(map(_valued, expr.args)), value=True))
         session.requirements.append(
-            ir.Requirement(condition=condition.span.text, message=message, expr=expr, at=frame.location(node))
+            ir.Requirement(condition=assumed, message=message, expr=expr, at=frame.location(node))
         )
         frame.builder.add(
             ir.Check(
@@ -919,7 +921,14 @@ def _shown_values(frame: Frame, condition: syntax.Expr) -> str:
     return ""
 
 
-def _undecided(frame: Frame, condition: syntax.Expr) -> Expr | None:
+def _valued(expr: Expr) -> Expr:
+    """The expression in sizes of the network and numbers, whatever the block calls them."""
+    if isinstance(expr, Operation) and isinstance(expr.value, Dim):
+        return Operation(op=expr.op, args=tuple(map(_valued, expr.args)), value=expr.value)
+    return Const(value=expr.value)
+
+
+def _undecided(frame: Frame, condition: syntax.Expr) -> Operation | None:
     """A condition on symbolic sizes as an expression, for the check when the model runs."""
     if not isinstance(condition, syntax.Binary):
         return None

@@ -298,6 +298,8 @@ def starts_with_bracket(node: ast.expr, level: int) -> bool:
     match node:
         case ast.BinOp(left=left):
             return starts_with_bracket(left, precedence(node))
+        case ast.Call(func=inner) | ast.Attribute(value=inner) | ast.Subscript(value=inner):
+            return starts_with_bracket(inner, ATOM)
         case ast.List(elts=items) | ast.Tuple(elts=items):
             return bool(items)
     return isinstance(node, ast.ListComp | ast.GeneratorExp | ast.Dict)

@@ -68,7 +68,10 @@ class FileWriter:
         self.docstring("\n".join(lines))
 
     def comment(self, text: str) -> None:
-        self.raw(f"# {text}")
+        """A comment of its own: one line where it fits, else several."""
+        room = WIDTH - INDENT * self._depth - 2
+        for line in textwrap.wrap(text, room, break_long_words=False) or [text]:
+            self.raw(f"# {line}")
 
     def statement(
         self, code: str, *, comment: str = "", origin: int | None = None, at: Location | None = None

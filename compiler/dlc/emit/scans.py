@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dlc.emit.merge import Repeat
-from dlc.emit.operands import Token, repeat_results
+from dlc.emit.operands import Slot, Token, repeat_results
 from dlc.emit.plan import (
     Code,
     ScanLoop,
@@ -45,8 +45,8 @@ def write_scan(body: BodyWriter, item: Repeat) -> None:
     for name, slots in writer.analysis.loop_binds[item].items():
         local = writer.local(name.partition(".")[0])
         writer.holds[local] = writer.holds.get(local, set()) | slots
-    for name in inside_names:
-        writer.holds[name] = set()
+    for name, slot in zip(inside_names, _own_slots(body, item), strict=True):
+        writer.holds[name] = {slot}
     trace = Trace()
     statements, saved = body.inside(item.body, trace)
     starts = _starts(body, item, inside_names)
@@ -96,6 +96,15 @@ def _starts(body: BodyWriter, item: Repeat, names: list[str]) -> list[Write]:
             tokens = [n.carries[place - len(first.inputs)].inside.id for n in nodes]
         starts.append(Write(name, tokens))
     return starts
+
+
+def _own_slots(body: BodyWriter, item: Repeat) -> list[Slot]:
+    """The values that a step's own names hold when it starts: needed until they are last read."""
+    strands = body.writer.block.strands
+    node, strand = next((n, s) for n, s in zip(item.nodes, strands, strict=True) if n is not None)
+    produced = body.writer.analysis.producers[strand.definition.id]
+    inside = [*(source.inside for source in node.inputs), *(carry.inside for carry in node.carries)]
+    return [produced[tensor.id][0] for tensor in inside]
 
 
 def _finish(body: BodyWriter, item: Repeat, carried: list[str]) -> tuple[list[Read], list[tuple[str, Code]]]:

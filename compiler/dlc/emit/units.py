@@ -261,8 +261,9 @@ class UnitBuilder:
 
 
 def _written(definition: Definition) -> Written:
-    inside = (node.at.start for node in definition.body if node.at.file == definition.at.file)
-    return definition.at.start, min(inside, default=0), definition.method
+    """By the last node, the `return`: a pass may have put nodes of other places before it."""
+    end = definition.body[-1].at.start if definition.body else 0
+    return definition.at.start, end, definition.method
 
 
 def safe_attribute(name: str, reserved: frozenset[str]) -> str:

@@ -24,6 +24,8 @@ class Entry:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     attrs: Attrs
+    constant: bool = False
+    """Computed before the run: nothing flows back through it."""
 
 
 @dataclass(slots=True)
@@ -37,6 +39,8 @@ class Tape:
     noise: np.random.Generator | None = None
     values: list[Array] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
+    exact: dict[int, Array] = field(default_factory=dict)
+    """With `noise`, what constants were before they were stored: other constants are made of that."""
 
     def add(self, array: Array) -> int:
         """A value that nothing computed: an input, a weight, a draw, a number."""
@@ -51,8 +55,9 @@ class Tape:
         constant: bool = False,
     ) -> tuple[int, ...]:
         """`constant`: computed in float64 and then stored, so the only error is that of storing."""
-        arrays = tuple(self.values[slot] for slot in inputs)
-        outputs = primitive.forward(arrays, attrs)
+        known = self.exact if constant else {}
+        arrays = tuple(known.get(slot, self.values[slot]) for slot in inputs)
+        outputs = made = primitive.forward(arrays, attrs)
         if self.noise is not None:
             scales = (
                 tuple(SUM * np.abs(y) if is_float(y) else 0.0 for y in outputs)
@@ -61,7 +66,9 @@ class Tape:
             )
             outputs = tuple(self._perturb(y, scale) for y, scale in zip(outputs, scales, strict=True))
         slots = tuple(self.add(y) for y in outputs)
-        self.entries.append(Entry(primitive, inputs, slots, attrs))
+        if constant and self.noise is not None:
+            self.exact.update(zip(slots, made, strict=True))
+        self.entries.append(Entry(primitive, inputs, slots, attrs, constant))
         return slots
 
     def _perturb(self, array: Array, scale: Array | float) -> Array:
@@ -76,7 +83,7 @@ class Tape:
         for slot, seed in seeds:
             self._accumulate(cotangents, slot, np.asarray(seed, np.float64))
         for entry in reversed(self.entries):
-            if not any(slot in cotangents and slot not in stop for slot in entry.outputs):
+            if entry.constant or not any(slot in cotangents and slot not in stop for slot in entry.outputs):
                 continue
             for slot, gradient in zip(entry.inputs, self._pull(entry, cotangents), strict=True):
                 if gradient is not None:

@@ -30,8 +30,9 @@ CASES: dict[str, list[tuple[dict[str, Any], np.ndarray[Any, Any]]]] = {
     "global_avg_pool": [({}, IMAGES)],
     "global_max_pool": [({}, IMAGES)],
     "flatten": [({}, IMAGES)],
+    "reflect_pad2d": [({"n": 1}, IMAGES), ({"n": 3}, IMAGES)],
 }
-ELSEWHERE = {"dropout", "stochastic_depth", "gaussian_noise", "zeros", "ones", "expand_to"}
+ELSEWHERE = {"dropout", "stochastic_depth", "gaussian_noise", "zeros", "ones", "expand_to", "take_each"}
 
 
 class Surroundings:

@@ -39,7 +39,8 @@ TEXTS = {
         }
         net Net(width: int = 4)(x: float[N, 3, 8, 6]) -> float[N, 5] {
           for stride in [1, 2, 1] { x = x -> steps: Step(width, stride=stride) }
-          x = x -> group: GroupNorm(2) -> gelu -> up: ConvTranspose2d(2, 4, stride=2, padding=1)
+          x = x -> group: GroupNorm(2) -> slope: PReLU2d() -> gelu
+                -> up: ConvTranspose2d(2, 4, stride=2, padding=1)
           return x -> max_pool2d(3, stride=2, padding=1) -> flatten -> fc: Linear(5)
         }
     """,

@@ -24,7 +24,22 @@ PROGRAMS = {
           s = rearrange(image, "b c h w -> b c (h w)") -> k1: Conv1d(6, 3, padding="causal", dilation=2)
                 -> bn1: BatchNorm1d() -> k2: Conv1d(6, 3, stride=2, padding=1)
           y = y + mean(s, axis=-1) -> rms: RMSNorm() -> ln: LayerNorm(use_bias=false)
-          return y, image -> gn: GroupNorm(2) -> silu -> up: ConvTranspose2d(2, 4, stride=2, padding=1)
+          z = image -> gn: GroupNorm(2) -> slope: PReLU2d() -> up: ConvTranspose2d(2, 4, stride=2, padding=1)
+          return y, z
+        }
+    """,
+    "Damped": """
+        net Damped()(x: float[B, 3], ts: float[4]) -> float[B, 3] {
+          scan t in ts along 0 carry x { x = t * (tanh(1.0 - t) + exp(1.0 - t)) * x }
+          scan k in range(2) carry x { x = relu(x) + 1.0 }
+          return x
+        }
+    """,
+    "Shrinking": """
+        net Shrinking()(x: float[B, 3, 4, 2], ids: int[B, 2]) -> (y: float[B, 4], z: float[B, 2, 4, 2]) {
+          h = relu(x)
+          h = prod(h, axis=[1, -1])
+          return h, take_each(x, ids * 0 + 2)
         }
     """,
     "Recurrent": """

@@ -67,6 +67,11 @@ CASES: Mapping[str, list[tuple[dict[str, Any], dict[str, Array]]]] = {
     "global_avg_pool": [({}, {"x": IMAGES})],
     "global_max_pool": [({}, {"x": IMAGES})],
     "flatten": [({}, {"x": IMAGES})],
+    "reflect_pad2d": [({"n": 1}, {"x": IMAGES}), ({"n": 3}, {"x": IMAGES})],
+    "take_each": [
+        ({}, {"x": IMAGES, "ids": np.array([[0, 7, 7], [3, 1, 0]])}),
+        ({}, {"x": A, "ids": np.array([[0, 3], [1, 1], [2, 0]])}),
+    ],
     "pixel_shuffle": [({"r": 2}, {"x": IMAGES})],
     "attention": [
         ({"drop": 0.0}, {"q": Q, "k": K, "v": V}),
