@@ -174,12 +174,8 @@ def apply_generator(
     x = jax.nn.relu(x)
     up_norm_states = []
     for up, up_norm, up_norm_state in zip(params.up, params.up_norm, state.up_norm):
-        x, up_norm_state = batch_norm2d(
-            up_norm,
-            up_norm_state,
-            conv_transpose2d(up, x, stride=2, padding=1),
-            training=training,
-        )
+        x = conv_transpose2d(up, x, stride=2, padding=1)
+        x, up_norm_state = batch_norm2d(up_norm, up_norm_state, x, training=training)
         x = jax.nn.relu(x)
         up_norm_states.append(up_norm_state)
     return (
@@ -261,11 +257,9 @@ def apply_discriminator(
     for down, down_norm, down_norm_state in zip(
         params.down, params.down_norm, state.down_norm
     ):
+        x = conv2d(down, x, stride=2, padding=1)
         x, down_norm_state = batch_norm2d(
-            down_norm,
-            down_norm_state,
-            conv2d(down, x, stride=2, padding=1),
-            training=training,
+            down_norm, down_norm_state, x, training=training
         )
         x = leaky_relu(x)
         down_norm_states.append(down_norm_state)

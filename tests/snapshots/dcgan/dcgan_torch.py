@@ -67,7 +67,8 @@ class Generator(nn.Module):
         x = z.reshape(batch, self.noise, 1, 1)
         x = F.relu(self.norm(self.project(x)))
         for up, up_norm in zip(self.up, self.up_norm, strict=True):
-            x = F.relu(up_norm(up(x)))
+            x = up(x)
+            x = F.relu(up_norm(x))
         return torch.tanh(self.out(x))
 
 
@@ -99,7 +100,8 @@ class Discriminator(nn.Module):
         batch = image.shape[0]
         x = F.leaky_relu(self.stem(image), negative_slope=0.2)
         for down, down_norm in zip(self.down, self.down_norm, strict=True):
-            x = F.leaky_relu(down_norm(down(x)), negative_slope=0.2)
+            x = down(x)
+            x = F.leaky_relu(down_norm(x), negative_slope=0.2)
         return self.out(x).reshape(batch)
 
 
