@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from dlc.emit.callees import Registry, native_arguments, unit_arguments
 from dlc.emit.forks import negated
+from dlc.emit.frames import Frame, Sides
 from dlc.emit.merge import CannotMerge, Strand
 from dlc.emit.plan import (
     Construction,
@@ -22,7 +23,7 @@ from dlc.emit.plan import (
     MakeWeight,
 )
 from dlc.emit.starts import Starts
-from dlc.emit.terms import Frame, Sides, Terms
+from dlc.emit.terms import Terms
 from dlc.ir import (
     Branch,
     Const,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dlc.emit.frames import Sides
 from dlc.emit.merge import Fork, Item
 from dlc.emit.operands import Slot, fork_results
 from dlc.emit.plan import (
@@ -16,7 +17,6 @@ from dlc.emit.plan import (
     Statement,
     Variable,
 )
-from dlc.emit.terms import Sides
 from dlc.emit.trace import Split, Trace, Write
 from dlc.emit.writer import Draft, Place
 from dlc.ir import Bind, Expr, Operation

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dlc.emit.forks import joined
+from dlc.emit.frames import Frame
 from dlc.emit.merge import CannotMerge, Loop, Step
 from dlc.emit.plan import (
     Code,
@@ -16,7 +17,6 @@ from dlc.emit.plan import (
 )
 from dlc.emit.plan import Loop as LoopPlan
 from dlc.emit.plan import Sequence as SequenceCode
-from dlc.emit.terms import Frame
 from dlc.emit.trace import Edit, Rounds, Trace, Write
 from dlc.emit.writer import Draft, OpenLoop
 from dlc.ir import Bind, Expr, Operand

@@ -10,11 +10,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from dlc.emit.analysis import Analysis
+from dlc.emit.frames import Frame
 from dlc.emit.merge import Block, Fork, Loop, Step
 from dlc.emit.naming import PLAIN_VALUES, safe, unused
 from dlc.emit.operands import Slot, Token
 from dlc.emit.plan import Assign, Code, LoopLayer, Statement, Variable
-from dlc.emit.terms import Frame, Terms
+from dlc.emit.terms import Terms
 from dlc.emit.trace import Event, Trace, Write
 from dlc.ir import Apply, Call, Location, Node, Operand
 
