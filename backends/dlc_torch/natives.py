@@ -111,8 +111,7 @@ def gelu(app: NativeCall) -> Text:
 
 def expand_to(app: NativeCall) -> Text:
     """`x[:, None, None, None]`."""
-    assert app.type is not None
-    return subscript(app.tensor("x"), ":", *["None"] * (app.type.rank - 1))
+    return subscript(app.tensor("x"), ":", *["None"] * (app.rank("like") - 1))
 
 
 def hard_sigmoid(app: NativeCall) -> Text:

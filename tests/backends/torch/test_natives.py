@@ -67,6 +67,7 @@ CASES: Mapping[str, list[tuple[dict[str, Any], dict[str, Array]]]] = {
     "global_avg_pool": [({}, {"x": IMAGES})],
     "global_max_pool": [({}, {"x": IMAGES})],
     "flatten": [({}, {"x": IMAGES})],
+    "expand_to": [({}, {"x": A[:, 0], "like": np.zeros((3, 4), np.int64)})],
     "reflect_pad2d": [({"n": 1}, {"x": IMAGES}), ({"n": 3}, {"x": IMAGES})],
     "take_each": [
         ({}, {"x": IMAGES, "ids": np.array([[0, 7, 7], [3, 1, 0]])}),
