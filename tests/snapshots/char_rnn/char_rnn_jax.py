@@ -212,8 +212,10 @@ def generate(
     ) -> tuple[tuple[Array, Array, Array], Array]:
         score, h, c = carry
         key, subkey = jax.random.split(key)
-        u = jax.random.uniform(subkey, (batch, config.vocab), params.embed.weight.dtype)
-        token = (score / config.temperature - jnp.log(-jnp.log(u))).argmax(axis=-1)
+        noise = jax.random.gumbel(
+            subkey, (batch, config.vocab), params.embed.weight.dtype
+        )
+        token = (score / config.temperature + noise).argmax(axis=-1)
         key, subkey = jax.random.split(key)
         scores, h, c = run(
             params, token[:, None], h, c, config=config, training=training, key=subkey

@@ -206,12 +206,14 @@ class CharRNN(keras.Model):
         score = logits[:, -1]
         texts = []
         for _ in range(self.config.steps):
-            u = keras.random.uniform(
-                (batch, self.config.vocab), seed=self.seed_generator
+            noise = -ops.log(
+                -ops.log(
+                    keras.random.uniform(
+                        (batch, self.config.vocab), seed=self.seed_generator
+                    ),
+                ),
             )
-            token = ops.argmax(
-                score / self.config.temperature - ops.log(-ops.log(u)), axis=-1
-            )
+            token = ops.argmax(score / self.config.temperature + noise, axis=-1)
             scores, h, c = self.run(ops.expand_dims(token, 1), h, c, training=training)
             score = scores[:, 0]
             texts.append(token)

@@ -104,15 +104,17 @@ class CharRNN(nn.Module):
         score = logits[:, -1]
         texts: list[Tensor] = []
         for _ in range(self.config.steps):
-            u = torch.rand(
-                batch,
-                self.config.vocab,
-                dtype=self.embed.weight.dtype,
-                device=prompt.device,
+            noise = -torch.log(
+                -torch.log(
+                    torch.rand(
+                        batch,
+                        self.config.vocab,
+                        dtype=self.embed.weight.dtype,
+                        device=prompt.device,
+                    ),
+                ),
             )
-            token = (score / self.config.temperature - torch.log(-torch.log(u))).argmax(
-                dim=-1
-            )
+            token = (score / self.config.temperature + noise).argmax(dim=-1)
             scores, h, c = self.run(token.unsqueeze(-1), h, c)
             score = scores[:, 0]
             texts.append(token)
