@@ -318,7 +318,9 @@ def ends_with_bracket(node: ast.expr, level: int) -> bool:
             return bool(arguments or keywords)
         case ast.List(elts=items) | ast.Tuple(elts=items):
             return bool(items)
-    return isinstance(node, ast.Subscript | ast.ListComp | ast.GeneratorExp | ast.Dict)
+        case ast.Subscript(value=value):
+            return isinstance(value, ast.Call)
+    return isinstance(node, ast.ListComp | ast.GeneratorExp | ast.Dict)
 
 
 def breaks_before_attribute(value: ast.expr) -> bool:

@@ -94,8 +94,7 @@ def layer_norm(params: LayerNorm, x: Array, *, eps: float) -> Array:
         * jax.lax.rsqrt(x.var(axis=-1, keepdims=True) + eps)
         * params.weight
     )
-    y = y + params.bias
-    return y
+    return y + params.bias
 
 
 class ChannelNorm(NamedTuple):
@@ -126,9 +125,7 @@ def init_linear(key: Array, dim: int, out: int) -> Linear:
 
 
 def linear(params: Linear, x: Array) -> Array:
-    y = x @ params.weight.T
-    y = y + params.bias
-    return y
+    return x @ params.weight.T + params.bias
 
 
 class Block(NamedTuple):
