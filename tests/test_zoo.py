@@ -44,7 +44,7 @@ def test_every_cell_has_text():
 
 @pytest.mark.sweep
 def test_every_spec_was_measured_as_it_stands():
-    """Measuring takes an hour or two (`python benchmarks/zoo.py`); until then the page says what is missing."""
+    """Measuring (`python benchmarks/zoo.py`) takes long; until then the page says what is missing."""
     stands = {spec: zoo.digest((ROOT / spec).read_text(encoding="utf-8")) for spec in SPECS}
     found = {spec: record["digest"] for spec, record in zoo.read().items()}
     assert found == stands

@@ -19,7 +19,17 @@ from dlc.emit.frames import Frame
 from dlc.emit.merge import Strand
 from dlc.emit.naming import SIZE_WORDS, unused
 from dlc.emit.plan import Argument, Column, SizeLoop, SizeTable
-from dlc.emit.recurrence import RUNNING, Chain, Finder, RawKey, Recurrence, Visit, by_definition, raw_key
+from dlc.emit.recurrence import (
+    RUNNING,
+    Chain,
+    Finder,
+    RawKey,
+    Recurrence,
+    Visit,
+    by_definition,
+    by_round,
+    raw_key,
+)
 from dlc.emit.rounds import loop_lengths, rounds_of
 from dlc.ir import Const, Expr, Operation, Ref, Value
 
@@ -160,7 +170,7 @@ class Carried:
         found = Finder(depth, self._seen, self.terms.value_of, size).find(visits)
         if found is None:
             return None
-        function = self._function(found, size, hint)
+        function = self._function(found, size, hint, values_of(by_definition(visits)[0], 0))
         found_here, elements = function, [function]
         for level, frame in enumerate(self.terms.frames):
             position = self._position(frame) if level else None
@@ -198,7 +208,7 @@ class Carried:
                 known = {k: v for k, v in known.items() if skeleton(v[1]) != skeleton(mine)}
                 self.known[key] = {**known, raw_key(size): (size, mine)}
 
-    def _function(self, found: Recurrence, size: str, hint: str) -> Expr:
+    def _function(self, found: Recurrence, size: str, hint: str, values: Value) -> Expr:
         """The call of the function that computes a table: a new function, or one that says the same."""
         bound = {*self._targets(), size}
         given: dict[str, Ref] = {}
@@ -215,7 +225,7 @@ class Carried:
                     return Operation(op=expr.op, args=tuple(map(plain, expr.args)), value=expr.value)
             return expr
 
-        shifted = self._shifted_items(found)
+        shifted = self._shifted_items(found, values)
         if shifted is not None:
             return shifted
         start = plain(found.start)
@@ -235,16 +245,16 @@ class Carried:
                 loops=tuple(loops),
             )
         )
-        return Operation(op="call", args=(Const(value=name), *given.values()), value=())
+        return Operation(op="call", args=(Const(value=name), *given.values()), value=values)
 
-    def _shifted_items(self, found: Recurrence) -> Expr | None:
+    def _shifted_items(self, found: Recurrence, values: Value) -> Expr | None:
         """`(784, *hidden[:-1])` where each round passes on its item of a list."""
         frame, update = self.terms.frames[0], found.updates[0]
         if len(self.terms.frames) > 1 or not isinstance(frame.iterable, Ref) or not isinstance(update, Ref):
             return None
         if len(frame.targets) > 1 or (update.name, update.scope) != (frame.targets[0], "local"):
             return None
-        return Operation(op="shifted", args=(found.start, frame.iterable), value=())
+        return Operation(op="shifted", args=(found.start, frame.iterable), value=values)
 
     def _seen(self, expr: Expr, strand: Strand, known: Mapping[RawKey, tuple[Expr, Expr]]) -> Expr | None:
         """The expression in the names that a strand sees, None where one is out of its sight.
@@ -299,6 +309,13 @@ class Carried:
 
     def _targets(self) -> set[str]:
         return {name for frame in self.terms.frames for name in frame.targets}
+
+
+def values_of(visits: Sequence[Visit], level: int) -> Value:
+    """The table of one definition: the sizes of the rounds, nested as the loops are."""
+    if len(visits[0].strand.chain) == level:
+        return visits[0].size.value
+    return tuple(values_of(inside, level + 1) for _, inside in by_round(visits, level))
 
 
 def replaced_value(expr: Expr, value: Value) -> Expr:

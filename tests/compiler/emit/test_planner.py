@@ -545,3 +545,19 @@ net Net()(x: float[B, T, 4]) -> float[B, 3] {
         natives=frozenset(),
     )
     assert "return ((x @ transpose(self.weight, axes=None)) + self.bias)" in made
+
+
+def test_items_that_are_taken_one_after_the_other() -> None:
+    made = plan("""
+block Head(hidden: int, stride: int)(x: float[N, C]) -> float[N, hidden] {
+  return (x -> a: Linear(hidden)) * (1.0 * stride)
+}
+net Net(widths: list[int] = [4, 6, 8], hidden: int = 5)(x: float[B, 3]) {
+  a = x -> one: Linear(widths[0])
+  b = a -> two: Linear(widths[1])
+  c = b -> three: Linear(widths[2])
+  return concat([y -> head: Head(hidden, s) for y, s in zip([a, b, c], [8, 16, 32])], axis=1)
+}
+""")
+    assert "| (0, 1, 2):" in made
+    assert "index(config.widths, " in made
