@@ -6,7 +6,7 @@ from mutation.proving import Place
 SELECTIVE = Place("sequence:Selective")
 RELATIVE = Place("sequence:Relative")
 NEW_STATE = 'h = exp(rearrange(dt_t, "b d -> b d 1") * a) * h'
-WHOLE = {"jax": "scan x_t in x, dt_t in dt"}
+WHOLE = dict.fromkeys(("jax", "keras"), "scan x_t in x, dt_t in dt")
 
 MUTANTS = (
     Mutant(
