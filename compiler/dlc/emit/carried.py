@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from dlc.emit.arguments import annotate
-from dlc.emit.forms import evaluated, named_values, same, same_form, simplified, skeleton
+from dlc.emit.forms import named_values, same, same_form, simplified, skeleton
 from dlc.emit.formulas import Counter, last_binding, remainder, repeated, straight
 from dlc.emit.frames import Frame
 from dlc.emit.merge import Strand
@@ -120,7 +120,7 @@ class Carried:
         candidate = self._with_shifts(raw[-1], strands[-1], counting)
         if candidate is None or same_form([candidate, self.terms.localise(raw[-1], strands[-1])]):
             return None
-        if self._fits(candidate, [e.value for e in raw], strands):
+        if self.terms.fits(candidate, [e.value for e in raw], strands):
             return candidate
         return self._after_first(candidate, raw, strands) if len(self.terms.frames) == 1 else None
 
@@ -146,19 +146,11 @@ class Carried:
             return None
         starts = [self._seen(e, s.ancestor(0), {}) for e, s in firsts]
         start = same_form([e for e in starts if e is not None]) if None not in starts else None
-        if start is None or not self._fits(candidate, [e.value for e, _ in rest], [s for _, s in rest]):
+        if start is None or not self.terms.fits(candidate, [e.value for e, _ in rest], [s for _, s in rest]):
             return None
         counter = Ref(name=position, value=0, scope="local")
         first = Operation(op="==", args=(counter, Const(value=0)), value=True)
         return Operation(op="if", args=(first, start, candidate), value=raw[0].value)
-
-    def _fits(self, candidate: Expr, values: Sequence[Value], strands: Sequence[Strand]) -> bool:
-        """Whether an expression gives these values."""
-        names = named_values(candidate)
-        return all(
-            same(evaluated(candidate, {key: self.terms.value_of(key, strand) for key in names}), value)
-            for value, strand in zip(values, strands, strict=True)
-        )
 
     def table(self, raw: Sequence[Expr], strands: Sequence[Strand], hint: str) -> Expr | None:
         """A table of the loops around that a function of the file computes."""

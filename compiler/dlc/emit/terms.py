@@ -208,13 +208,17 @@ class Terms:
         if len(shapes) > 4:
             return None
         for candidate in shapes.values():
-            names = named_values(candidate)
-            if all(
-                same(evaluated(candidate, {key: self.value_of(key, strand) for key in names}), expr.value)
-                for expr, strand in zip(local, strands, strict=True)
-            ):
+            if self.fits(candidate, [expr.value for expr in local], strands):
                 return candidate
         return None
+
+    def fits(self, candidate: Expr, values: Sequence[Value], strands: Sequence[Strand]) -> bool:
+        """Whether an expression gives these values."""
+        names = named_values(candidate)
+        return all(
+            same(evaluated(candidate, {key: self.value_of(key, strand) for key in names}), value)
+            for value, strand in zip(values, strands, strict=True)
+        )
 
     def value_of(self, key: tuple[str, str], strand: Strand) -> Value:
         """The value of a name of the unit in another strand, `...` where it has none."""
