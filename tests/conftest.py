@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from dlc.python_source import ONE_AT_A_TIME
 
 QUICK = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
 """XLA compiles a small network in a fifth of the time without its optimisers. What is computed stays the same
@@ -16,6 +20,13 @@ def pytest_configure(config: pytest.Config) -> None:
     sweep = "sweep" in config.option.markexpr.replace("not sweep", "")
     if not sweep and not Path("/dev/nvidiactl").exists():
         os.environ.setdefault("XLA_FLAGS", QUICK)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, Any, Any]:
+    """pytest parses the text of a test that failed, while tests/mutation parses in the background."""
+    with ONE_AT_A_TIME:
+        return (yield)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 from threading import Lock
 
-_LOCK = Lock()
+ONE_AT_A_TIME = Lock()
+"""Held while a tree is made. Whoever else makes one in a program with threads takes it, too."""
 
 
 def parse_python(text: str) -> ast.Module:
@@ -15,5 +16,5 @@ def parse_python(text: str) -> ast.Module:
     SystemError ("AST constructor recursion depth mismatch") when two threads make trees at once; targets
     are emitted in parallel (https://github.com/python/cpython/issues/106905).
     """
-    with _LOCK:
+    with ONE_AT_A_TIME:
         return ast.parse(text)
