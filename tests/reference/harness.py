@@ -41,7 +41,8 @@ from dlc.parity.targets import Workshop
 from dlc.parity.truth import Data, Truth, evaluate
 from dlc.weights.checkpoint import numbers, open_checkpoint
 from dlc.weights.convert import export_weights, import_weights
-from dlc.weights.maps import Entry, NameMap, find_map
+from dlc.weights.maps import find_map
+from dlc.weights.name_map import Entry, NameMap
 
 ROOT = Path(__file__).resolve().parents[2]
 CATALOG = "reference.catalog"

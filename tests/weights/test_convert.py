@@ -17,7 +17,8 @@ from dlc import api
 from dlc.api import Net
 from dlc.weights.checkpoint import convert, numbers, open_checkpoint, to_bits
 from dlc.weights.convert import export_weights, import_weights, to_ours, to_theirs
-from dlc.weights.maps import Pattern, find_map
+from dlc.weights.maps import find_map
+from dlc.weights.rules import Pattern
 from dlc_grammar.diagnostics import DiagnosticError
 
 TOWER = """\

@@ -16,7 +16,9 @@ from dlc.selecting import Argument, load_argument, select
 from dlc.trouble import stop
 from dlc.weights.checkpoint import NAMES, open_checkpoints
 from dlc.weights.convert import Converted, export_weights, import_weights, match_checkpoint
-from dlc.weights.maps import NameMap, Pattern, find_map
+from dlc.weights.maps import find_map
+from dlc.weights.name_map import NameMap
+from dlc.weights.rules import Pattern
 from dlc_grammar.diagnostics import DiagnosticError
 
 UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}

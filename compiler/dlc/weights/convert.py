@@ -40,8 +40,9 @@ from dlc.weights.checkpoint import (
     to_bits,
     write_tensors,
 )
+from dlc.weights.coverage import given_once, in_parts
 from dlc.weights.layout import Array
-from dlc.weights.maps import Entry, NameMap, given_once, in_parts
+from dlc.weights.name_map import Entry, NameMap
 from dlc.writing import refuse, told, write_text, write_whole
 from dlc_grammar.diagnostics import Diagnostic, DiagnosticError, Note
 
@@ -447,7 +448,7 @@ def to_theirs(map: NameMap, ours: Mapping[str, np.ndarray[Any, Any]]) -> dict[st
 def to_ours(map: NameMap, theirs: Mapping[str, np.ndarray[Any, Any]]) -> dict[str, np.ndarray[Any, Any]]:
     """The inverse for arrays whose entries are all there; of a sum, the first is taken."""
     found: dict[str, np.ndarray[Any, Any]] = {}
-    for entry in (*map.entries, *(group[0] for group in map.sums)):
+    for entry in map.given:
         name = next((name for name in entry.names if name in theirs), None)
         if name is None:
             continue
