@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from dlc import dims, ir
-from dlc.drawing.graph import Box, Graph, Link, read
+from dlc.drawing.flow import read
+from dlc.drawing.graph import Box, Graph, Link
 from dlc.flops import Count, Counter
 from dlc.size_text import SizeText
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from dlc.drawing.draw import MOST_BESIDE, MOST_BOXES, Painter, boxes_in, draw
-from dlc.drawing.graph import read, walk
+from dlc.drawing.flow import read
+from dlc.drawing.graph import walk
 from dlc.drawing.picture import Line, Rectangle, Words
 from dlc.selecting import select
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 
 from dlc import dims, ir
 from dlc.drawing import fonts, labels, svg
-from dlc.drawing.graph import Box, Graph, read, walk
+from dlc.drawing.flow import read
+from dlc.drawing.graph import Box, Graph, walk
 from dlc.drawing.picture import Composer, Drawing, Line, Rectangle, Shape, Words
 from dlc.flops import Counter
 from dlc.size_text import SizeText, batch_size, short

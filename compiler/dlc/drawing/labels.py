@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, TypeAlias
 
 from dlc import ir
+from dlc.drawing.omissions import is_plain
 from dlc.text import print_expression, print_value
 
 CORE = "std/core.dl"
@@ -53,8 +54,6 @@ KINDS: dict[str, Kind] = {name: kind for kind, names in _KINDS.items() for name 
 
 SYMBOLS = {"add": "+", "subtract": "−", "multiply": "×", "divide": "÷"}
 JOINS = frozenset({"concat", "stack"})
-PLAIN = frozenset({"cast", "stop_gradient", "broadcast"})
-"""Operations that change no number that a reader of the picture cares about."""
 LONGEST = 16
 
 
@@ -94,25 +93,6 @@ def constant(node: ir.Apply, operands: Sequence[str]) -> str:
     if node.op in ("zeros_like", "ones_like"):
         return "0.0" if node.op == "zeros_like" else "1.0"
     return f"{node.op}({inside if len(inside) <= LONGEST else '…'})"
-
-
-def is_plain(node: ir.Apply) -> bool:
-    """Whether an operation is left out of the picture: it only adds or drops axes of size 1."""
-    if node.op in PLAIN:
-        return True
-    if node.op == "rearrange":
-        left, _, right = str(node.attrs["pattern"].value).partition("->")
-        return _axes(left) == _axes(right)
-    return False
-
-
-def adds_nothing(node: ir.Apply, flows: Sequence[object]) -> bool:
-    """`0 + x`: the start of a sum."""
-    return node.op == "add" and any(flow in ("0", "0.0") for flow in flows)
-
-
-def _axes(side: str) -> list[str]:
-    return [axis for axis in side.split() if axis != "1"] if "(" not in side else [side]
 
 
 def function_title(node: ir.Apply, texts: Sequence[str | None]) -> str:
