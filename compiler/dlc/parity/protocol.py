@@ -20,9 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
-import numpy as np
-
-from dlc.parity.worker import Array, Draw, Outcome, load_outcome
+from dlc.parity.worker import Array, Draw, Outcome, load_outcome, write_arrays
 
 START_SECONDS = 300.0
 RUN_SECONDS = 600.0
@@ -241,8 +239,8 @@ class Worker:
         """What the generated file computes; raises `TargetError` where it does not run."""
         self.start()
         self._count += 1
-        arrays = Path(self._folder.name, "case.npz")
-        result = Path(self._folder.name, f"result{self._count}.npz")
+        arrays = Path(self._folder.name, "case.safetensors")
+        result = Path(self._folder.name, f"result{self._count}.safetensors")
         request = write_request(run, arrays, result)
         assert self._process is not None
         assert self._process.stdin is not None
@@ -268,8 +266,7 @@ def write_request(run: Run, arrays: Path, result: Path) -> dict[str, Any]:
         ("cotangents", list(data.cotangents)),
     ):
         stored.update({f"{group}.{n}": value for n, value in enumerate(values) if value is not None})
-    with arrays.open("wb") as file:
-        np.savez(file, **stored)  # type: ignore[arg-type]
+    write_arrays(arrays, stored)
     return {
         "do": "run",
         "file": str(run.file),

@@ -1,9 +1,9 @@
 """The side of a parity run that imports a framework: what a backend's `runner` module is built on.
 
-In: requests, one JSON object a line, on standard input; arrays in npz and safetensors files. Out:
-one JSON reply a line on what was standard output when the process started (`serve` moves everything
-else that is printed to standard error) and the results in an npz file. This module imports no
-framework: a backend gives `serve` a function that makes its `Runner`.
+In: requests, one JSON object a line, on standard input; arrays in safetensors files. Out: one JSON
+reply a line on what was standard output when the process started (`serve` moves everything else that
+is printed to standard error) and the results in such a file. This module imports no framework: a
+backend gives `serve` a function that makes its `Runner`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import IO, Any, Generic, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
 
 from dlc.parity.failure import SampleMismatch, describe_error
 from dlc.parity.loading import load_module
@@ -187,7 +188,7 @@ GROUPS = ("weight_gradients", "input_gradients", "states")
 
 
 def save_outcome(path: Path, outcome: Outcome) -> None:
-    """Writes an outcome as one npz: numbered arrays, and their names as JSON."""
+    """Writes an outcome as one file: numbered arrays, and their names as JSON."""
     arrays: dict[str, Array] = {}
     index: dict[str, Any] = {"outputs": len(outcome.outputs)}
     for number, output in enumerate(outcome.outputs):
@@ -201,22 +202,30 @@ def save_outcome(path: Path, outcome: Outcome) -> None:
         index[group] = [int(site) for site, _ in traced]
         arrays.update({f"{group}.{n}": np.asarray(a) for n, (_, a) in enumerate(traced)})
     arrays["index"] = np.frombuffer(json.dumps(index).encode(), np.uint8)
-    with path.open("wb") as file:
-        np.savez(file, **arrays)  # type: ignore[arg-type]
+    write_arrays(path, arrays)
+
+
+def write_arrays(path: Path, arrays: Mapping[str, Array]) -> None:
+    """Writes arrays as safetensors, which `safetensors.numpy.load_file` reads.
+
+    (Not as npz: NumPy reads the header of an array with `ast.parse`, which threads cannot do at the same
+    time in CPython 3.11; see `dlc.python_source`. safetensors would scramble arrays in Fortran's order.)
+    """
+    save_file({name: np.asarray(array, order="C") for name, array in arrays.items()}, path)
 
 
 def load_outcome(path: Path) -> Outcome:
     """The inverse of `save_outcome`."""
-    with np.load(path) as file:
-        index = json.loads(bytes(file["index"]).decode())
-        outputs = [file[f"outputs.{n}"] for n in range(index["outputs"])]
-        gradients, input_gradients, states = (
-            {name: file[f"{group}.{n}"] for n, name in enumerate(index[group])} for group in GROUPS
-        )
-        forward, backward = (
-            [(site, file[f"{group}.{n}"]) for n, site in enumerate(index[group])]
-            for group in ("forward", "backward")
-        )
+    file = load_file(path)
+    index = json.loads(bytes(file["index"]).decode())
+    outputs = [file[f"outputs.{n}"] for n in range(index["outputs"])]
+    gradients, input_gradients, states = (
+        {name: file[f"{group}.{n}"] for n, name in enumerate(index[group])} for group in GROUPS
+    )
+    forward, backward = (
+        [(site, file[f"{group}.{n}"]) for n, site in enumerate(index[group])]
+        for group in ("forward", "backward")
+    )
     return Outcome(outputs, gradients, input_gradients, states, forward, backward)
 
 
@@ -224,14 +233,12 @@ def read_case(request: Mapping[str, Any]) -> Case:
     """Imports the generated file and reads the arrays that a `run` request names."""
     recorder = Recorder() if request.get("sites") is not None else None
     module = load_module(Path(request["file"]), request.get("sites"), recorder)
-    with np.load(request["arrays"]) as file:
-        inputs = {
-            name: file[f"inputs.{n}"] if given else None for n, (name, given) in enumerate(request["inputs"])
-        }
-        draws = [Draw(kind, file[f"samples.{n}"], name) for n, (kind, name) in enumerate(request["samples"])]
-        cotangents = [
-            file[f"cotangents.{n}"] if given else None for n, given in enumerate(request["cotangents"])
-        ]
+    file = load_file(request["arrays"])
+    inputs = {
+        name: file[f"inputs.{n}"] if given else None for n, (name, given) in enumerate(request["inputs"])
+    }
+    draws = [Draw(kind, file[f"samples.{n}"], name) for n, (kind, name) in enumerate(request["samples"])]
+    cotangents = [file[f"cotangents.{n}"] if given else None for n, given in enumerate(request["cotangents"])]
     return Case(
         module=module,
         network=request["network"],
