@@ -23,8 +23,11 @@ def segment_sum(x: Tensor, ids: Tensor, count: int) -> Tensor:
     "segment_max": '''\
 def segment_max(x: Tensor, ids: Tensor, count: int) -> Tensor:
     """Return the largest element of each segment's rows, 0 where it has none."""
-    largest = x.new_full((count, *x.shape[1:]), -torch.inf).index_reduce(0, ids, x, "amax")
-    rows = torch.bincount(ids, minlength=count).view(-1, *[1] * (x.dim() - 1))
+    one_per_row = (-1, *[1] * (x.dim() - 1))
+    index = ids.view(one_per_row).expand_as(x)
+    lowest = x.new_full((count, *x.shape[1:]), -torch.inf)
+    largest = lowest.scatter_reduce(0, index, x, "amax")
+    rows = torch.bincount(ids, minlength=count).view(one_per_row)
     return torch.where(rows > 0, largest, 0.0)
 ''',
 }
