@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import difflib
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -184,7 +185,7 @@ def test_they_run_without_the_compiler(target: str) -> None:
     cases = [case_of(spec, target) for spec in SPECS]
     command = [sys.executable, "-I", "-c", RUN, target, json.dumps(cases)]
     environment = {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
-    environment |= {"JAX_PLATFORMS": "cpu"}
+    environment |= {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": os.environ.get("XLA_FLAGS", "")}
     result = subprocess.run(
         command, env=environment, capture_output=True, text=True, timeout=600, check=False
     )
