@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import graphlib
 import importlib
 import re
 import subprocess
@@ -22,6 +24,8 @@ from dlc_grammar.source import Source
 ROOT = Path(__file__).resolve().parent.parent
 FRAMEWORKS = ("torch", "jax", "tensorflow", "keras")
 TARGETS = ("torch", "jax", "keras")
+SHORTCUTS = ("dlc.api", "dlc.ir", "dlc.parity.report")
+"""Modules whose methods may reach ahead: to print a value, or to go on from one."""
 MACHINE_PATH = re.compile(r"/(?:home|work|root|Users)/\w")
 
 
@@ -75,6 +79,33 @@ def test_no_file_mentions_a_place_on_a_machine() -> None:
         text = path.read_text(encoding="utf-8", errors="replace")
         found += [f"{path.relative_to(ROOT)}: {match[0]}" for match in MACHINE_PATH.finditer(text)]
     assert not found
+
+
+def imports(path: Path, *, inside: bool) -> Iterator[tuple[str, str]]:
+    """What a module imports, `inside` of functions too: where from, and the name there."""
+    todo: list[ast.AST] = [*ast.parse(path.read_text(encoding="utf-8")).body]
+    for node in todo:
+        if isinstance(node, ast.ImportFrom) and node.module:
+            yield from ((node.module, alias.name) for alias in node.names)
+        elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            continue
+        elif inside or not isinstance(node, ast.FunctionDef):
+            todo += ast.iter_child_nodes(node)
+
+
+def test_imports_go_one_way() -> None:
+    modules: dict[str, Path] = {}
+    for package in ("compiler/dlc", "grammar/dlc_grammar"):
+        for path in (ROOT / package).rglob("*.py"):
+            parts = path.relative_to((ROOT / package).parent).with_suffix("").parts
+            modules[".".join(part for part in parts if part != "__init__")] = path
+    graph = graphlib.TopologicalSorter[str]()
+    for module, path in modules.items():
+        for origin, name in imports(path, inside=module not in SHORTCUTS):
+            needed = f"{origin}.{name}" if f"{origin}.{name}" in modules else origin
+            if needed in modules and needed != module:
+                graph.add(module, needed)
+    graph.prepare()  # raises CycleError
 
 
 def declared_primitives() -> Iterator[str]:

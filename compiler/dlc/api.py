@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlc import ir
-from dlc.elaborate import expectations
+from dlc.elaborate import expectations, names
 from dlc.elaborate import program as programs
 from dlc.elaborate.failure import Failed
 from dlc.elaborate.frame import Session
@@ -218,11 +218,9 @@ def nets_of(session: Session, loaded: LoadedModule) -> Module:
         block = BlockValue(item, loaded, label=item.name.id)
         module.nets[item.name.id] = Net(module, block)
         frame = programs.scratch_frame(session, loaded)
-        from dlc.elaborate.expressions import named_preset
-
         for name, section in loaded.presets.get(item.name.id, {}).items():
             try:
-                filled = named_preset(frame, block, name, section.name.span)
+                filled = names.named_preset(frame, block, name, section.name.span)
             except Failed as failed:
                 session.report(failed.diagnostic)
                 continue
@@ -331,7 +329,6 @@ def check_text(text: str, name: str = "<text>") -> CheckReport:
 
 def with_settings(net: Net, settings: tuple[str, ...]) -> Net:
     """A network with `key=value` settings applied, as `--set` does. Raises DiagnosticError."""
-    from dlc.elaborate import calls
     from dlc_grammar.parse import parse_setting
 
     filled = dict(net.block.filled)
@@ -342,7 +339,7 @@ def with_settings(net: Net, settings: tuple[str, ...]) -> Net:
         if setting is None or not isinstance(setting.name, syntax.Ident):
             raise DiagnosticError(diagnostics)
         try:
-            value = calls.static_argument(frame, net.block.declaration, setting.name, setting.value)
+            value = names.static_argument(frame, net.block.declaration, setting.name, setting.value)
         except Failed as failed:
             raise DiagnosticError([failed.diagnostic] if failed.diagnostic else []) from None
         filled[setting.name.id] = value

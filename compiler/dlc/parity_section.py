@@ -12,17 +12,17 @@ from typing import Any
 
 from dlc import dims, ir, statics
 from dlc.api import Module, Net
-from dlc.elaborate.builtins import DISTRIBUTIONS
-from dlc.elaborate.expressions import evaluate
+from dlc.elaborate import distributions
+from dlc.elaborate.dispatch import evaluate
 from dlc.elaborate.failure import Failed, fail
 from dlc.elaborate.frame import Frame, Session
-from dlc.elaborate.program import STATIC, scratch_frame
+from dlc.elaborate.program import scratch_frame
 from dlc.modules import suggest
 from dlc.parity.cases import Check, DType, ParitySettings
 from dlc.parity.tolerance import Tolerance
 from dlc.selecting import covered, net_label, parity_sections
 from dlc.sizes import size_variables
-from dlc.values import DistributionValue
+from dlc.values import STATIC, DistributionValue
 from dlc_grammar import syntax
 from dlc_grammar.diagnostics import Diagnostic
 from dlc_grammar.source import Span
@@ -156,7 +156,7 @@ class Reader:
                 raise unknown(name, setting.name.span, names, what="input", of=self.net.label)
             value = evaluate(self.frame, setting.value)
             if not isinstance(value, DistributionValue):
-                known = ", ".join(list(DISTRIBUTIONS)[:6])
+                known = ", ".join(list(distributions.DISTRIBUTIONS)[:6])
                 raise wrong(
                     setting.value.span, "an input is drawn from a distribution", f"there are {known}, ..."
                 )

@@ -94,6 +94,11 @@ def operation(op: str, args: Sequence[Expr], value: Value) -> Expr:
     return Operation(op=op, args=tuple(args), value=value)
 
 
+def tuple_of(items: Sequence[Expr]) -> Expr:
+    """A list of compile-time values as one."""
+    return operation("tuple", items, tuple(item.value for item in items))
+
+
 def _once_more(total: Expr, term: Expr) -> tuple[Expr, Expr]:
     """The two sides of a sum: `a + b` and `b` become `a` and `2 * b`, so that sums over rounds stay short."""
     match total:

@@ -141,6 +141,8 @@ AnyValue: TypeAlias = (
 )
 
 POISON = Poison()
+STATIC = (Const, Ref, Operation)
+"""The classes of what is known while compiling."""
 
 
 def describe(value: AnyValue) -> str:

@@ -1,108 +1,21 @@
-"""The compiler's own functions: compile-time numbers and lists, distributions, conversions."""
+"""The compiler's own functions, of compile-time numbers and lists; and conversions of numbers."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from dlc import ir, statics, values
+from dlc import statics, values
 from dlc.dims import Dim
-from dlc.elaborate.failure import Failed, fail
+from dlc.elaborate import distributions
+from dlc.elaborate.arguments import Arguments
+from dlc.elaborate.coerce import elements, folded, sequence
+from dlc.elaborate.failure import fail
 from dlc.elaborate.frame import Frame
-from dlc.ir import Const, Expr, Operation, Ref
-from dlc.modules import plural, suggest
-from dlc.values import AnyValue, Builtin, DistributionValue, DTypeValue, ListValue, TensorValue
+from dlc.ir import Const, Expr
+from dlc.values import STATIC, AnyValue, Builtin, DTypeValue, ListValue, TensorValue
 from dlc_grammar import syntax
-
-if TYPE_CHECKING:
-    from dlc.elaborate.calls import Arguments
-
-STATIC = (Const, Ref, Operation)
-
-DISTRIBUTIONS: Mapping[str, tuple[tuple[str, float | None], ...]] = {
-    "zeros": (),
-    "ones": (),
-    "constant": (("value", None),),
-    "normal": (("mean", 0.0), ("std", 1.0)),
-    "uniform": (("low", 0.0), ("high", 1.0)),
-    "truncated_normal": (("mean", 0.0), ("std", 1.0)),
-    "bernoulli": (("p", None),),
-    "randint": (("low", None), ("high", None)),
-    "fan_in_uniform": (),
-    "he_normal": (),
-    "he_uniform": (),
-    "glorot_uniform": (),
-    "glorot_normal": (),
-    "lecun_normal": (),
-    "orthogonal": (("gain", 1.0),),
-    "gumbel": (),
-}
-"""Distributions and their arguments with defaults. The arguments keep these names in the IR."""
-
-DRAWS = ("normal", "uniform", "bernoulli", "randint", "gumbel")
-"""What `sample` draws from."""
-
-ONLY_DRAWS = ("bernoulli", "randint", "gumbel")
-"""What no weight starts with."""
-
-AMBIGUOUS = {"zeros", "ones"}
-"""Also tensor functions: a distribution only without arguments."""
-
-
-def distribution(frame: Frame, node: syntax.Call) -> DistributionValue | None:
-    """`normal(0.0, 0.02)` as a distribution, None where the call is something else."""
-    assert isinstance(node.function, syntax.Name)
-    name = node.function.id
-    if name not in DISTRIBUTIONS or (name in AMBIGUOUS and (node.args or node.keywords)):
-        return None
-    from dlc.elaborate.calls import arguments
-
-    given = arguments(frame, node)
-    spec = DISTRIBUTIONS[name]
-    found: dict[str, AnyValue] = {}
-    if len(given.positional) > len(spec):
-        raise fail(
-            "E0211",
-            f"`{name}` takes {plural(len(spec), 'argument')}, {len(given.positional)} given",
-            node.span,
-            "too many",
-            help=f"its arguments are {', '.join(k for k, _ in spec)}" if spec else f"write {name}()",
-        )
-    for (key, _), (value, _span) in zip(spec, given.positional, strict=False):
-        found[key] = value
-    for key, (value, span) in given.keywords.items():
-        if key not in dict(spec):
-            raise fail(
-                "E0210",
-                f"`{name}` has no argument `{key}`",
-                span,
-                "not an argument",
-                help=suggest(key, dict(spec))
-                or (f"its arguments are {', '.join(dict(spec))}" if spec else f"write {name}()"),
-            )
-        if key in found:
-            raise fail(
-                "E0212", f"`{key}` is given twice", span, "given again here", help="remove one of the two"
-            )
-        found[key] = value
-    args: dict[str, Expr] = {}
-    for key, default in spec:
-        value = found.get(key, Const(value=default))
-        if not isinstance(value, STATIC) or not statics.is_number(value.value):
-            missing = isinstance(value, STATIC) and value.value is None
-            raise fail(
-                "E0231",
-                f"`{key}` of `{name}` is a number",
-                node.span,
-                f"`{key}` is missing" if missing else f"this is {values.describe(value)}",
-                help=f"write for example {name}({key}=0.5)",
-            )
-        args[key] = value
-    return DistributionValue(name, args)
-
-
-# ---------------------------------------------------------------- numbers and lists
 
 
 def _fold(op: str, first: int) -> Callable[[Expr], Any]:
@@ -193,11 +106,11 @@ _STATIC: Mapping[str, Callable[..., Any]] = {
     "min": _extreme(min),
     "minimum": _extreme(min),
 }
+
+
 NUMERIC = frozenset(_STATIC) - {"range", "len", "int", "float"}
 """Names that are also tensor functions: compile-time where every argument is."""
-NAMES = frozenset({*_STATIC, "enumerate", "zip", "reversed", *DISTRIBUTIONS}) - {"float", "int"}
-
-
+NAMES = frozenset({*_STATIC, "enumerate", "zip", "reversed", *distributions.DISTRIBUTIONS}) - {"float", "int"}
 _USAGE = {
     "range": "range(8), range(1, 8) or range(0, 8, 2)",
     "sum": "sum([1, 2])",
@@ -218,7 +131,7 @@ def call(frame: Frame, function: Builtin, given: Arguments, node: syntax.Node) -
     name = function.name
     if name in ("enumerate", "zip", "reversed", "len"):
         return _list_function(frame, name, given, node)
-    if name in DISTRIBUTIONS and name not in _STATIC:
+    if name in distributions.DISTRIBUTIONS and name not in _STATIC:
         raise fail(
             "E0231",
             f"`{name}` is a distribution",
@@ -228,8 +141,7 @@ def call(frame: Frame, function: Builtin, given: Arguments, node: syntax.Node) -
         )
     args = []
     for value, span in [*given.positional, *given.keywords.values()]:
-        if isinstance(value, ListValue) and all(isinstance(v, STATIC) for v in value.items):
-            value = statics.operation("tuple", value.items, tuple(v.value for v in value.items))  # type: ignore[arg-type,union-attr]
+        value = folded(value)
         if not isinstance(value, STATIC):
             raise fail(
                 "E0222",
@@ -270,8 +182,6 @@ def call(frame: Frame, function: Builtin, given: Arguments, node: syntax.Node) -
 
 
 def _list_function(frame: Frame, name: str, given: Arguments, node: syntax.Node) -> AnyValue:
-    from dlc.elaborate.expressions import elements, sequence
-
     if given.keywords or not given.positional or (name != "zip" and len(given.positional) != 1):
         raise fail(
             "E0211",
@@ -280,7 +190,7 @@ def _list_function(frame: Frame, name: str, given: Arguments, node: syntax.Node)
             "in this call",
             help=f"write for example {_USAGE[name]}",
         )
-    lists = [elements(frame, value, span) for value, span in given.positional]
+    lists = [elements(value, span) for value, span in given.positional]
     if name == "len":
         source = given.positional[0][0]
         if isinstance(source, STATIC):
@@ -322,27 +232,3 @@ def convert(frame: Frame, dtype: DTypeValue, given: Arguments, node: syntax.Node
             help=f"convert it: cast(x, {dtype.name})",
         )
     return call(frame, Builtin(dtype.name), given, node)
-
-
-def ir_distribution(value: AnyValue, span: Any, *, sample: bool = False) -> ir.Distribution:
-    """A distribution for the IR, of a sample or of a weight, or E0231."""
-    if isinstance(value, DistributionValue):
-        if (value.name not in DRAWS) if sample else (value.name in ONLY_DRAWS):
-            wanted = "a sample draws from " + ", ".join(DRAWS)
-            raise fail(
-                "E0231",
-                f"`{value.name}` is not for {'samples' if sample else 'weights'}",
-                span,
-                "this distribution",
-                help=wanted if sample else "write for example normal(0.0, 0.02) or uniform(-0.1, 0.1)",
-            )
-        return ir.Distribution(name=value.name, args=value.args)
-    if isinstance(value, values.Poison):
-        raise Failed(None)
-    raise fail(
-        "E0231",
-        "a distribution is needed after `~`",
-        span,
-        f"this is {values.describe(value)}",
-        help="write for example ~ normal(0.0, 0.02), ~ zeros() or ~ fan_in_uniform()",
-    )

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from dlc import statics
+from dlc.elaborate import layers
 from dlc.elaborate import program as programs
-from dlc.elaborate.expressions import evaluate
+from dlc.elaborate.dispatch import evaluate
 from dlc.elaborate.failure import Failed, blame, fail
 from dlc.elaborate.frame import Session
-from dlc.ir import Const, Operation, Ref
+from dlc.ir import Const
 from dlc.modules import LoadedModule, Loader
+from dlc.values import STATIC
 from dlc_grammar import syntax
-
-STATIC = (Const, Ref, Operation)
 
 
 def check(loader: Loader, module: LoadedModule, item: syntax.Expect) -> tuple[Session, bool]:
@@ -155,10 +155,8 @@ def _input_sizes(
     session: Session, module: LoadedModule, block: Any, method: str, node: syntax.Call
 ) -> dict[str, Any]:
     """The size variables that the given input shapes stand for."""
-    from dlc.elaborate import definitions
-
-    function = definitions.find_method(block, method, node.span)
-    declared = {p.name.id: p for p in definitions.method_inputs(function)}
+    function = layers.find_method(block, method, node.span)
+    declared = {p.name.id: p for p in layers.method_inputs(function)}
     frame = programs.scratch_frame(session, module)
     sizes: dict[str, Any] = {}
     for keyword in node.keywords:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
-from dlc import dims, ir, statics
+from dlc import dims, ir
 from dlc.dims import Dim
 from dlc.elaborate.failure import Failed, fail
 from dlc.ir import Expr, Location, TensorType
@@ -236,16 +236,12 @@ class Frame:
     requiring: bool = False
     """Inside a `require`: what earlier ones established does not make it superfluous."""
 
-    def constant_tensors(self, declaration: syntax.Function) -> bool:
-        """Whether an all-number call of this function still makes a tensor (`full`, `arange`)."""
-        return declaration.name.id in ("full", "arange", "linspace")
-
     def location(self, node: syntax.Node) -> Location:
         return self.session.location(node.span)
 
-    def session_module(self, declaration: syntax.Node, frame: Frame) -> LoadedModule:
+    def module_of(self, declaration: syntax.Node) -> LoadedModule:
         """The file whose names the defaults of a declaration mean."""
-        return self.session.module_of(declaration) or frame.module
+        return self.session.module_of(declaration) or self.module
 
     def names_in_scope(self) -> list[str]:
         """Everything a lower-case or capital name could mean here, for did-you-mean."""
@@ -254,9 +250,6 @@ class Frame:
         if prelude is not None:
             found.extend(prelude.declarations)
         return found
-
-    def ref(self, name: str, value: object, scope: str = "") -> ir.Ref:
-        return statics.ref(name, value, scope)
 
 
 @dataclass(frozen=True)

@@ -11,17 +11,21 @@ from functools import lru_cache
 
 from dlc import dims, ir, statics, values
 from dlc.dims import Dim
-from dlc.elaborate import definitions, signatures
+from dlc.elaborate import definitions, dispatch, layers, signatures
+from dlc.elaborate.dispatch import evaluate
+from dlc.elaborate.expressions import EXPRESSIONS
 from dlc.elaborate.failure import Failed, fail
 from dlc.elaborate.frame import Builder, Elaborated, Frame, InitRule, Session
-from dlc.ir import Const, Expr, Operation, Ref, TensorType
-from dlc.modules import LoadedModule, Loader
-from dlc.values import AnyValue, BlockValue
+from dlc.elaborate.statements import STATEMENTS
+from dlc.ir import Const, Expr, TensorType
+from dlc.modules import LoadedModule
+from dlc.values import AnyValue, BlockValue, BuiltBlock
 from dlc_grammar import syntax
 from dlc_grammar.record import replace
 from dlc_grammar.source import Span
 
-STATIC = (Const, Ref, Operation)
+dispatch.EVALUATORS.update(EXPRESSIONS)
+dispatch.RUNNERS.update(STATEMENTS)
 
 
 def scratch_frame(session: Session, module: LoadedModule) -> Frame:
@@ -81,15 +85,15 @@ def elaborate_method(
     """One method of a net for its declared input types. Raises Failed."""
     frame = Frame(session, block.module, Builder(session), training, block.label)
     span = block.declaration.name.span
-    function = definitions.find_method(block, method, span)
-    params = definitions.block_parameters(frame, block, span)
+    function = layers.find_method(block, method, span)
+    params = layers.block_parameters(frame, block, span)
     typing = Frame(session, block.module, Builder(session), training, block.label)
     typing.names.update(params)
     inputs = []
-    for parameter in definitions.method_inputs(function):
+    for parameter in layers.method_inputs(function):
         type_ = None if parameter.name.id in absent else input_type(typing, parameter, sizes or {})
         inputs.append((parameter, type_, parameter.span))
-    recipe = definitions.block_recipe(frame, block, method, params, tuple(inputs), training)
+    recipe = layers.block_recipe(frame, block, method, params, tuple(inputs), training)
     return definitions.elaborate_recipe(session, recipe)
 
 
@@ -112,7 +116,7 @@ def _identity(session: Session, block: BlockValue) -> object | None:
     """Equal for nets that are elaborated alike; None where the parameters are wrong."""
     frame = Frame(session, block.module, Builder(session), False, block.label)
     try:
-        params = definitions.block_parameters(frame, block, block.declaration.name.span)
+        params = layers.block_parameters(frame, block, block.declaration.name.span)
     except Failed:
         return None
     return (id(block.declaration), tuple((name, signatures.key(value)) for name, value in params.items()))
@@ -419,9 +423,6 @@ def facts(program: ir.Program) -> NetFacts:
 
 def resolve_net(session: Session, module: LoadedModule, node: syntax.Expr) -> BlockValue:
     """`LeNet5()` or `ResNet.r50(classes=10)` or `GPT2.tiny` as a block with its parameters."""
-    from dlc.elaborate.expressions import evaluate
-    from dlc.values import BuiltBlock
-
     value: AnyValue = evaluate(scratch_frame(session, module), node)
     if isinstance(value, BuiltBlock):
         return value.block
@@ -434,8 +435,3 @@ def resolve_net(session: Session, module: LoadedModule, node: syntax.Expr) -> Bl
         f"this is {values.describe(value)}",
         help="write for example LeNet5()",
     )
-
-
-def new_session(loader: Loader) -> Session:
-    """A fresh session on files that are already loaded."""
-    return Session(loader)

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from dlc.elaborate import calls
-from dlc.elaborate.expressions import DTYPES
+from dlc.elaborate import builtins, names
 from dlc.modules import Declaration, LoadedModule, Loader, suggest
 from dlc_grammar import syntax
 from dlc_grammar.diagnostics import Diagnostic, Edit, Note
@@ -19,7 +18,7 @@ from dlc_grammar.source import Span
 MOST_HINTS = 50
 """Searching a name that is close takes time: a file with more unknown names has another problem."""
 ALWAYS = frozenset(
-    {*calls.BUILTINS, *DTYPES, "training", "int", "float", "bool", "str", "num", "list", "dtype"}
+    {*builtins.NAMES, *names.DTYPES, "training", "int", "float", "bool", "str", "num", "list", "dtype"}
 )
 
 

@@ -1,4 +1,4 @@
-"""Signatures: binding arguments to parameters, and types to sizes.
+"""Signatures: declared types against arguments, and against the sizes of tensors.
 
 A declared type is a pattern: a capital name binds a size at its first occurrence among the inputs and must
 agree afterwards, `*S` binds a run of axes, `...` and `_` match anything, other expressions are equations.
@@ -6,17 +6,21 @@ agree afterwards, `*S` binds a run of axes, `...` and `_` match anything, other 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 from dlc import dims, ir, statics, values
 from dlc.dims import Dim
 from dlc.elaborate import shapes
+from dlc.elaborate.arguments import Bound
+from dlc.elaborate.coerce import elements, expect_tensor, folded
+from dlc.elaborate.dispatch import evaluate
 from dlc.elaborate.failure import Failed, fail
 from dlc.elaborate.frame import Frame
 from dlc.ir import Const, Expr, Operation, Ref, TensorType
-from dlc.modules import plural, suggest
+from dlc.modules import suggest
 from dlc.values import (
+    STATIC,
     AnyValue,
     BlockValue,
     BuiltBlock,
@@ -32,14 +36,9 @@ from dlc_grammar import syntax
 from dlc_grammar.diagnostics import Edit
 from dlc_grammar.source import Span
 
-if TYPE_CHECKING:
-    from dlc.elaborate.calls import Arguments
-
-STATIC = (Const, Ref, Operation)
 FLOATING = frozenset({"float", "wide", "f64", "f32", "bf16", "f16"})
 ALL_DTYPES: tuple[ir.DType, ...] = ("f64", "wide", "f32", "float", "bf16", "f16", "int", "bool")
 DTYPES = FLOATING | {"int", "bool", "num"}
-Bound = dict[str, tuple[AnyValue, Span]]
 
 
 def is_tensor_type(type_: syntax.Type | None) -> bool:
@@ -75,82 +74,13 @@ def returns_tensor(declaration: syntax.Function) -> bool:
     return is_tensor_type(result)
 
 
-def bind(
-    frame: Frame,
-    declaration: Any,
-    params: Sequence[syntax.Parameter],
-    given: Arguments,
-    what: str,
-    span: Span,
-) -> Bound:
-    """Values for parameters by name; defaults see the parameters before them. Raises E021x."""
-    from dlc.elaborate.expressions import evaluate
-
-    names = [p.name.id for p in params]
-    if len(given.positional) > len(names):
-        raise fail(
-            "E0211",
-            f"{what} takes {plural(len(names), 'argument')}, {len(given.positional)} given",
-            given.positional[len(names)][1],
-            "too many",
-            help=f"its arguments are {', '.join(names)}" if names else "it takes none",
-        )
-    bound: Bound = dict(zip(names, given.positional, strict=False))
-    for key_, pair in given.keywords.items():
-        if key_ not in names:
-            raise fail(
-                "E0210",
-                f"{what} has no argument `{key_}`",
-                pair[1],
-                "not an argument",
-                help=suggest(key_, names) or f"its arguments are {', '.join(names)}",
-                edit=keyword_edit(pair[1], key_, names),
-            )
-        if key_ in bound:
-            raise fail(
-                "E0212", f"`{key_}` is given twice", pair[1], "given again here", help="remove one of the two"
-            )
-        bound[key_] = pair
-    for parameter in params:
-        name = parameter.name.id
-        if name in bound:
-            continue
-        if parameter.default is None:
-            raise fail(
-                "E0213",
-                f"{what} needs `{name}`",
-                span,
-                f"`{name}` is missing",
-                help=f"add `{name}=...`; its arguments are {', '.join(names)}",
-            )
-        inner = Frame(
-            frame.session,
-            frame.session_module(declaration, frame),
-            frame.builder,
-            frame.training,
-            frame.owner,
-            constant=frame.constant,
-        )
-        inner.names.update({k: v for k, (v, _) in bound.items()})
-        bound[name] = (evaluate(inner, parameter.default), span)
-    return bound
-
-
-def keyword_edit(span: Span, name: str, known: Sequence[str]) -> Edit | None:
-    """The edit that writes the keyword at `span` as the known name that is close to it."""
-    hint = suggest(name, known)
-    return Edit(Span(span.source, span.start, span.start + len(name)), hint.split("`")[1]) if hint else None
-
-
 def check_static(
     frame: Frame, parameter: syntax.Parameter, value: AnyValue, span: Span, what: str
 ) -> AnyValue:
     """A compile-time argument checked against its declared type. Raises E0230."""
     if isinstance(value, Poison):
         raise Failed(None)
-    if isinstance(value, ListValue) and all(isinstance(item, STATIC) for item in value.items):
-        items = [item for item in value.items if isinstance(item, STATIC)]
-        value = statics.operation("tuple", items, tuple(item.value for item in items))
+    value = folded(value)
     if parameter.type is None or fits(parameter.type, value):
         if isinstance(parameter.type, syntax.KindType) and isinstance(value, BlockValue):
             _closed(parameter, value, span, what)
@@ -318,9 +248,6 @@ def key(value: AnyValue) -> Any:
             return ("other", id(value))
 
 
-# ---------------------------------------------------------------- types
-
-
 class Pattern:
     """Sizes bound while the inputs of one call are matched. `frame` evaluates expressions in shapes."""
 
@@ -399,7 +326,7 @@ class Pattern:
             refs = [statics.ref(f"{name}.{i}", size.value) for i, size in enumerate(run)]
             for reference in refs:
                 frame.sizes[reference.name] = reference
-            frame.names[name] = statics.operation("tuple", refs, tuple(r.value for r in refs))
+            frame.names[name] = statics.tuple_of(refs)
             return
         bound = frame.names[name]
         assert isinstance(bound, STATIC)
@@ -471,8 +398,6 @@ def _dtype_fits(declared: str, actual: str) -> bool:
 
 def size_of(frame: Frame, node: Any) -> Expr:
     """A size written in a shape. Lower-case names must be in scope (they never create a size)."""
-    from dlc.elaborate.expressions import evaluate
-
     if isinstance(node, syntax.Name) and node.id not in frame.names and node.id[:1].isupper():
         raise fail(
             "E0110",
@@ -510,14 +435,12 @@ def size_of(frame: Frame, node: Any) -> Expr:
 
 def shape_of(frame: Frame, type_: syntax.NamedType) -> tuple[Expr, ...]:
     """The sizes of a declared type whose names are all bound."""
-    from dlc.elaborate.expressions import elements, lookup
-
     found: list[Expr] = []
     for dim in type_.shape or ():
         match dim:
             case syntax.DimPack():
-                pack = lookup(frame, dim.name, dim.span)
-                found.extend(e for e in elements(frame, pack, dim.span) if isinstance(e, STATIC))
+                pack = evaluate(frame, syntax.Name(dim.span, dim.name))
+                found.extend(e for e in elements(pack, dim.span) if isinstance(e, STATIC))
             case syntax.DimAny():
                 raise fail(
                     "E0302", "`...` has no size here", dim.span, "in this shape", help="write the sizes"
@@ -563,9 +486,7 @@ def result_types(frame: Frame, function: FunctionValue, bound: Bound, node: synt
         value, span = bound[parameter.name.id]
         if not is_tensor_type(parameter.type) or (isinstance(value, STATIC) and value.value is None):
             continue
-        from dlc.elaborate.calls import expect_tensor
-
-        tensor = expect_tensor(frame, value, span)
+        tensor = expect_tensor(value, span)
         assert isinstance(parameter.type, syntax.NamedType)
         dtypes.add(tensor.type.dtype)
         pattern.match(parameter.name.id, parameter.type, tensor.type, span)
@@ -585,7 +506,7 @@ def result_types(frame: Frame, function: FunctionValue, bound: Bound, node: synt
                 "no size is below 1",
                 help="make the input larger, or the kernel smaller",
             ) from None
-        found.append(_express(made, outer, inner))
+        found.append(in_terms_of(made, outer))
     for type_made in found:
         _positive(type_made, node.span, what)
     return found
@@ -649,10 +570,12 @@ def named_sizes(type_: syntax.NamedType, actual: TensorType) -> dict[str, Expr]:
     return found
 
 
-def _express(type_: TensorType, outer: Mapping[str, Expr], inner: Frame) -> TensorType:
+def in_terms_of(type_: TensorType, names: Mapping[str, Expr]) -> TensorType:
+    """A callee's type with its names replaced by the caller's expressions, where these are not too long."""
+
     def replace(reference: Ref) -> Expr:
-        if reference.scope == "" and reference.name in outer:
-            return outer[reference.name]
+        if reference.scope == "" and reference.name in names:
+            return names[reference.name]
         return Const(value=reference.value)
 
     def simplify(size: Expr) -> Expr:
@@ -660,6 +583,3 @@ def _express(type_: TensorType, outer: Mapping[str, Expr], inner: Frame) -> Tens
         return made if statics.length(made) <= statics.longest(size.value) else Const(value=size.value)
 
     return TensorType(dtype=type_.dtype, shape=tuple(simplify(size) for size in type_.shape))
-
-
-__all__ = ["Bound", "Pattern", "bind", "ir"]

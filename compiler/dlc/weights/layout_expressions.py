@@ -10,7 +10,7 @@ from typing import Any
 
 from dlc import statics
 from dlc.api import Module, Net
-from dlc.elaborate.expressions import static
+from dlc.elaborate.coerce import static
 from dlc.elaborate.failure import Failed, fail
 from dlc.elaborate.frame import Session
 from dlc.elaborate.program import closest_paths, scratch_frame
