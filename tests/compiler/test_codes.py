@@ -14,7 +14,7 @@ from dlc_grammar.codes import EXPLANATIONS as SYNTAX
 
 CHECKER = Path(dlc.__file__).parent
 FILES = (
-    *(CHECKER / "elaborate").glob("*.py"),
+    *(CHECKER / "elaborate").rglob("*.py"),
     CHECKER / "modules.py",
     CHECKER / "statics.py",
     CHECKER / "api.py",

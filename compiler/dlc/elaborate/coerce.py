@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dlc import dims, ir, statics, values
-from dlc.elaborate import shapes
 from dlc.elaborate.dispatch import evaluate
 from dlc.elaborate.failure import Failed, fail
 from dlc.elaborate.frame import Frame
+from dlc.elaborate.shapes.application import number_dtype, size_error
 from dlc.ir import Const, Expr, TensorType
 from dlc.values import (
     STATIC,
@@ -77,7 +77,7 @@ def expect_tensor(value: AnyValue, span: Span) -> TensorValue:
     if isinstance(value, Poison):
         raise Failed(None)
     if isinstance(value, STATIC) and (statics.is_number(value.value) or isinstance(value.value, bool)):
-        dtype = shapes.number_dtype(value)
+        dtype = number_dtype(value)
         return TensorValue(ir.Static(expr=value), TensorType(dtype=dtype, shape=()))
     if isinstance(value, RecordValue):
         names = [name for name in value.names if name]
@@ -164,4 +164,4 @@ def same_type(
     for a, b in zip(actual.sizes, expected.sizes, strict=True):
         verdict = dims.decide_equal(session.known(a), session.known(b))
         if isinstance(verdict, dims.Refuted):
-            raise Failed(shapes.size_error(verdict, a, b, span, f"{what} is {expected}, not {actual}", ""))
+            raise Failed(size_error(verdict, a, b, span, f"{what} is {expected}, not {actual}", ""))

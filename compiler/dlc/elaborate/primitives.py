@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dlc import ir, statics, values
-from dlc.elaborate import shapes, signatures
+from dlc.elaborate import signatures
 from dlc.elaborate.arguments import Arguments, bind
 from dlc.elaborate.coerce import elements, expect_operand, expect_tensor, folded
 from dlc.elaborate.failure import fail
 from dlc.elaborate.frame import Frame
+from dlc.elaborate.shapes.application import Application
+from dlc.elaborate.shapes.rules import RULES
 from dlc.ir import Const, Expr, TensorType
 from dlc.values import STATIC, AnyValue, DTypeValue, FunctionValue, ListValue, RecordValue, TensorValue
 from dlc_grammar import syntax
@@ -39,7 +41,7 @@ def apply_all(
     """Apply a primitive: compute the result types (unless given) and add the node."""
     session = frame.session
     span = node.span
-    site = shapes.Application(op, list(inputs), dict(attrs), span, session.known)
+    site = Application(op, list(inputs), dict(attrs), span, session.known)
     if types is None:
         types = _types(site)
     for a, b in site.checks:
@@ -68,10 +70,10 @@ def apply_all(
     return [TensorValue(ir.Use(id=t.id), t.type, constant) for t in outputs]
 
 
-def _types(site: shapes.Application) -> list[TensorType]:
+def _types(site: Application) -> list[TensorType]:
     """The result types by the shape rule; what the rule did not foresee is a wrong argument too."""
     try:
-        return shapes.RULES[site.op](site)
+        return RULES[site.op](site)
     except statics.Wrong as wrong:
         raise site.fail("E0306", str(wrong), "in this shape", help="check the sizes that enter it") from None
     except (statics.Symbolic, statics.Undecided):
@@ -114,7 +116,7 @@ def call_primitive(frame: Frame, function: FunctionValue, given: Arguments, node
         shape = attrs["shape"]
         return apply(frame, "broadcast", inputs, {"shape": shape}, node)
     types = None
-    if name not in shapes.RULES:
+    if name not in RULES:
         types = signatures.result_types(frame, function, bound, node)
         if any(not isinstance(value, TensorValue) for value in inputs):
             inputs = [expect_tensor(value, node.span) for value in inputs]

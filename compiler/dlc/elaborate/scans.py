@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dlc import ir, statics
-from dlc.elaborate import shapes
 from dlc.elaborate.coerce import expect_tensor, same_type, static
 from dlc.elaborate.dispatch import assigned, emits, evaluate, run
 from dlc.elaborate.failure import fail
 from dlc.elaborate.frame import Frame, Returned
+from dlc.elaborate.shapes.application import Application
 from dlc.ir import Expr, Operation, TensorType
 from dlc.values import POISON, STATIC, TensorValue
 from dlc_grammar import syntax
@@ -133,8 +133,8 @@ def _scan_inputs(frame: Frame, node: syntax.Scan, axis: int) -> tuple[list[ir.Sc
             shape = (*tensor.type.shape[:axis], *tensor.type.shape[axis + 1 :])
             type_ = TensorType(dtype=tensor.type.dtype, shape=shape)
         if length is not None:
-            site = shapes.Application("scan", [], {}, source.span, frame.session.known)
-            site.equal(length, count, "the lengths of what is scanned")
+            site = Application("scan", [], {}, source.span, frame.session.known)
+            site.equal(length, count, "the lengths of what is scanned do not agree", "in `scan`: ")
         length = length or count
         inputs.append(ir.ScanInput(name=source.name.id, operand=operand, inside=frame.builder.tensor(type_)))
     assert length is not None

@@ -11,12 +11,12 @@ from typing import Any
 
 from dlc import dims, ir, statics, values
 from dlc.dims import Dim
-from dlc.elaborate import shapes
 from dlc.elaborate.arguments import Bound
 from dlc.elaborate.coerce import elements, expect_tensor, folded
 from dlc.elaborate.dispatch import evaluate
 from dlc.elaborate.failure import Failed, fail
 from dlc.elaborate.frame import Frame
+from dlc.elaborate.shapes.application import plural_axes, size_error
 from dlc.ir import Const, Expr, Operation, Ref, TensorType
 from dlc.modules import suggest
 from dlc.values import (
@@ -289,7 +289,7 @@ class Pattern:
             least = "at least " if packs else ""
             raise fail(
                 "E0302",
-                f"{label} has {least}{shapes.plural_axes(fixed)}, not {actual.rank}",
+                f"{label} has {least}{plural_axes(fixed)}, not {actual.rank}",
                 span,
                 f"got {actual}",
                 notes=(f"its type is {type_.span.text}",),
@@ -371,7 +371,7 @@ class Pattern:
             )
         shown = name or f"`{dim.span.text}`"
         title = f"{label}: size {shown}"
-        raise Failed(shapes.size_error(verdict, left, right, span, title, f"{shown}: "))
+        raise Failed(size_error(verdict, left, right, span, title, f"{shown}: "))
 
 
 def unknown_type(type_: syntax.NamedType) -> Failed:

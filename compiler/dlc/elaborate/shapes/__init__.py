@@ -1,0 +1,1 @@
+"""Shape rules of the primitives whose result type a signature cannot express."""
