@@ -14,6 +14,8 @@ from typing import Any
 from dlc import dims
 from dlc.dims import Dim
 from dlc.ir import Const, Expr, Operation, Ref, Value
+from dlc.size_equations import Proved, decide_equal
+from dlc.size_order import compare
 
 MOST_ITEMS = 1_000_000
 """The longest compile-time list, and the longest text."""
@@ -175,10 +177,10 @@ def _compare(op: str, a: Value, b: Value, known: Callable[[Value], Value]) -> bo
             if op in ("==", "!=") and (a is None or b is None):
                 return op == "!="
             raise Symbolic
-        decided = dims.compare(op, known(a), known(b))
+        decided = compare(op, known(a), known(b))
         if decided is None and op in ("==", "!="):
-            verdict = dims.decide_equal(known(a), known(b))
-            if isinstance(verdict, dims.Proved):
+            verdict = decide_equal(known(a), known(b))
+            if isinstance(verdict, Proved):
                 return op == "=="
         if decided is None:
             raise Undecided
@@ -223,7 +225,6 @@ def binary(op: str, left: Expr, right: Expr, known: Callable[[Value], Value] = l
 
 
 MOST_TERMS = 200
-HIGHEST_DEGREE = 64
 LONGEST_SIZE = 4_000
 """Limits on symbolic sizes: beyond them no shape rule is meant, and deciding equations takes forever."""
 
@@ -231,19 +232,21 @@ LONGEST_SIZE = 4_000
 def _extent(size: Dim) -> tuple[int, int, int]:
     """The number of terms of a size, its degree, and about how long its text is."""
     degree = length_ = 0
-    for mono, coefficient in size._terms.items():
+    for mono, coefficient in size.polynomial.items():
         degree = max(degree, sum(exponent for _, exponent in mono))
         length_ += sum(1 if isinstance(factor, str) else len(factor.text) for factor, _ in mono)
         length_ += coefficient.bit_length() // 3
-    return len(size._terms), degree, length_
+    return len(size.polynomial), degree, length_
 
 
 def _affordable(op: str, a: Value, b: Value) -> bool:
     """Whether an operation on symbolic sizes stays small."""
     if op == "*" and isinstance(a, Dim) and isinstance(b, Dim):
-        return len(a._terms) * len(b._terms) <= MOST_TERMS
+        return len(a.polynomial) * len(b.polynomial) <= MOST_TERMS
     if op == "**" and isinstance(a, Dim) and isinstance(b, int):
-        return b <= HIGHEST_DEGREE and math.comb(len(a._terms) + max(b, 0) - 1, max(b, 0)) <= MOST_TERMS
+        return (
+            b <= dims.MOST_EXPONENT and math.comb(len(a.polynomial) + max(b, 0) - 1, max(b, 0)) <= MOST_TERMS
+        )
     return True
 
 
@@ -270,7 +273,7 @@ def _arithmetic(op: str, a: Value, b: Value) -> Value:
         raise Wrong("the result is not a finite number")
     if isinstance(value, Dim):
         terms, degree, length_ = _extent(value)
-        if terms > MOST_TERMS or degree > HIGHEST_DEGREE or length_ > LONGEST_SIZE:
+        if terms > MOST_TERMS or degree > dims.MOST_EXPONENT or length_ > LONGEST_SIZE:
             raise Wrong("this size is too large an expression")
     return value
 

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 from dlc import dims, ir
 from dlc.dims import Dim
+from dlc.size_equations import Refuted, decide_equal
 
 NONE: frozenset[str] = frozenset()
 REQUIRED: Mapping[str, tuple[str, ...]] = {
@@ -195,7 +196,7 @@ class _Body:
     def _equal(self, left: Any, right: Any, message: str) -> None:
         if (left, right) not in self.equal:
             a, b = (dims.substitute(d, self.facts) if isinstance(d, Dim) else d for d in (left, right))
-            self.equal[left, right] = a == b or not isinstance(dims.decide_equal(a, b), dims.Refuted)
+            self.equal[left, right] = a == b or not isinstance(decide_equal(a, b), Refuted)
         if not self.equal[left, right]:
             self.fail(message)
 

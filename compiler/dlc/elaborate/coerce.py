@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dlc import dims, ir, statics, values
+from dlc import ir, statics, values
 from dlc.elaborate.dispatch import evaluate
 from dlc.elaborate.failure import Failed, fail
 from dlc.elaborate.frame import Frame
 from dlc.elaborate.shapes.application import number_dtype, size_error
 from dlc.ir import Const, Expr, TensorType
+from dlc.size_equations import Refuted, decide_equal
 from dlc.values import (
     STATIC,
     AnyValue,
@@ -162,6 +163,6 @@ def same_type(
         raise fail("E0303", f"{what} is {expected}", span, f"{verb} {actual}", help="make the types agree")
     session = frame.session
     for a, b in zip(actual.sizes, expected.sizes, strict=True):
-        verdict = dims.decide_equal(session.known(a), session.known(b))
-        if isinstance(verdict, dims.Refuted):
+        verdict = decide_equal(session.known(a), session.known(b))
+        if isinstance(verdict, Refuted):
             raise Failed(size_error(verdict, a, b, span, f"{what} is {expected}, not {actual}", ""))

@@ -11,6 +11,7 @@ from dlc.dims import Dim
 from dlc.elaborate.failure import Failed, fail
 from dlc.ir import Expr, Location, TensorType
 from dlc.modules import LoadedModule, Loader
+from dlc.size_order import compare
 from dlc.values import AnyValue, LayerValue, TensorValue
 from dlc_grammar import syntax
 from dlc_grammar.diagnostics import Diagnostic, Note
@@ -82,9 +83,9 @@ class Session:
         high, low = (left, right) if op[0] == ">" else (right, left)
         slack = high - low - (1 if len(op) == 1 else 0)
         for bound in self.bounds:
-            if dims.compare(">=", slack, bound):
+            if compare(">=", slack, bound):
                 return True
-            if dims.compare(">=", -slack - 1, bound):
+            if compare(">=", -slack - 1, bound):
                 return False
         return None
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from dlc import dims, ir, statics, values
+from dlc import ir, statics, values
 from dlc.dims import Dim
 from dlc.elaborate.arguments import Bound
 from dlc.elaborate.coerce import elements, expect_tensor, folded
@@ -19,6 +19,7 @@ from dlc.elaborate.frame import Frame
 from dlc.elaborate.shapes.application import plural_axes, size_error
 from dlc.ir import Const, Expr, Operation, Ref, TensorType
 from dlc.modules import suggest
+from dlc.size_equations import Proved, Unknown, decide_equal
 from dlc.values import (
     STATIC,
     AnyValue,
@@ -355,10 +356,10 @@ class Pattern:
         left, right = session.known(size.value), session.known(expected.value)
         if left == right:
             return
-        verdict = dims.decide_equal(left, right)
-        if isinstance(verdict, dims.Proved):
+        verdict = decide_equal(left, right)
+        if isinstance(verdict, Proved):
             return
-        if isinstance(verdict, dims.Unknown):
+        if isinstance(verdict, Unknown):
             session.checks.append((size, expected, span))
             return
         if isinstance(dim, syntax.Literal_) and got is not None and isinstance(left, int):

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from dlc import dims, statics
+from dlc import statics
 from dlc.dims import Dim
 from dlc.elaborate.failure import Failed, fail
 from dlc.ir import Const, DType, Expr, Operation, TensorType
+from dlc.size_equations import Refuted, Unknown, decide_equal, repair
 from dlc.values import TensorValue
 from dlc_grammar.diagnostics import Diagnostic, Note
 from dlc_grammar.source import Span
@@ -82,10 +83,10 @@ class Application:
         left, right = self.known(a.value), self.known(b.value)
         if left == right:
             return
-        verdict = dims.decide_equal(left, right)
-        if isinstance(verdict, dims.Refuted):
+        verdict = decide_equal(left, right)
+        if isinstance(verdict, Refuted):
             raise Failed(size_error(verdict, left, right, self.span, message, label))
-        if isinstance(verdict, dims.Unknown):
+        if isinstance(verdict, Unknown):
             self.checks.append((a, b))
 
 
@@ -97,7 +98,7 @@ def number_dtype(value: Expr) -> DType:
 
 
 def size_error(
-    verdict: dims.Refuted, left: int | Dim, right: int | Dim, span: Span, message: str, label: str
+    verdict: Refuted, left: int | Dim, right: int | Dim, span: Span, message: str, label: str
 ) -> Diagnostic:
     """The diagnostic of a refuted size equation, with an example and a repair."""
     notes: tuple[Note, ...] = ()
@@ -105,7 +106,7 @@ def size_error(
     if verdict.witness:
         values = ", ".join(f"{k} = {v}" for k, v in verdict.witness.items())
         notes = (Note(f"for example {values} gives {verdict.left} and {verdict.right}"),)
-        repaired = dims.repair(left, right)
+        repaired = repair(left, right)
         if repaired:
             rules = " and ".join(f"{name} % {m} == 0" for name, m in repaired.items())
             remedy = f"both are equal whenever `{rules}`; add: require {rules}"
