@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dlc_grammar.format import WIDTH, format_text
+from dlc_grammar.format import format_text
+from dlc_grammar.formatting.parts import WIDTH
 from dlc_grammar.lexer import tokenize
 from dlc_grammar.parse import parse
 from dlc_grammar.source import Source

@@ -1,0 +1,1 @@
+"""`dlc fmt`, step by step."""
