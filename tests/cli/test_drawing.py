@@ -11,7 +11,7 @@ import pytest
 from dlc.drawing.draw import MOST_BESIDE, MOST_BOXES, Painter, boxes_in, draw
 from dlc.drawing.flow import read
 from dlc.drawing.graph import walk
-from dlc.drawing.picture import Line, Rectangle, Words
+from dlc.drawing.shapes import Line, Rectangle, Words
 from dlc.selecting import select
 
 SPECS = sorted((Path(__file__).parents[2] / "specs").glob("*/*.dl"))

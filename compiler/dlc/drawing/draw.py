@@ -14,7 +14,9 @@ from dlc import dims, ir
 from dlc.drawing import fonts, labels, svg
 from dlc.drawing.flow import read
 from dlc.drawing.graph import Box, Graph, walk
-from dlc.drawing.picture import Composer, Drawing, Line, Rectangle, Shape, Words
+from dlc.drawing.picture import Composer
+from dlc.drawing.shapes import Drawing, Line, Rectangle, Shape, Words
+from dlc.drawing.units import Captions
 from dlc.flops import Counter
 from dlc.size_text import SizeText, batch_size, short
 from dlc.text import print_expression
@@ -195,7 +197,7 @@ class Painter:
 
     def compose(self) -> Drawing:
         """The network without what stands beside it."""
-        composer = Composer(self.opened(general=False), self.shape, self.hint)
+        composer = Composer(self.opened(general=False), Captions(self.shape, self.hint))
         return composer.compose(self.graph(self.main))
 
     def svg(self) -> str:
@@ -233,7 +235,7 @@ class Painter:
         definition = box.definition
         assert definition is not None
         shape = self.general_shape(definition)
-        composer = Composer(self.opened(general=True), shape, lambda step: step.title)
+        composer = Composer(self.opened(general=True), Captions(shape, lambda step: step.title))
         graph = self.graph(definition, box.path, general=True)
         inner = composer.compose(graph, 1)
         title = box.title

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from html import escape
 
-from dlc.drawing.picture import Line, Rectangle, Shape, Words
+from dlc.drawing.shapes import Line, Rectangle, Shape, Words
 
 CORNER = 7.0
 MARGIN = 24.0
