@@ -472,3 +472,12 @@ def flat(region: Region) -> Iterator[Node]:
                 yield node
             case _:
                 yield node
+
+
+def callees(region: Region) -> Iterator[str]:
+    """The definitions that a region calls, scans included."""
+    for node in flat(region):
+        if isinstance(node, Call):
+            yield node.callee
+        elif isinstance(node, Scan):
+            yield from callees(node.body)

@@ -9,7 +9,7 @@ import pytest
 
 from dlc import api, ir, parity_section
 from dlc.elaborate import resolve
-from dlc.elaborate.program import glob
+from dlc.elaborate.weight_paths import glob
 from dlc_grammar.diagnostics import DiagnosticError, render
 
 CORPUS = Path(__file__).parent.parent / "corpus"

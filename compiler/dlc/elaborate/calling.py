@@ -12,6 +12,7 @@ from dlc import ir
 from dlc.elaborate import signatures
 from dlc.elaborate.arguments import Bound
 from dlc.elaborate.coerce import expect_tensor
+from dlc.elaborate.declared_types import check_static, is_optional, is_tensor_list, is_tensor_type
 from dlc.elaborate.definitions import Recipe, elaborate_recipe
 from dlc.elaborate.failure import Failed, blame, fail
 from dlc.elaborate.frame import Elaborated, Frame
@@ -79,14 +80,14 @@ def split_inputs(
     for parameter in params:
         name = parameter.name.id
         value, span = bound[name]
-        if signatures.is_tensor_type(parameter.type):
+        if is_tensor_type(parameter.type):
             absent = isinstance(value, STATIC) and value.value is None
-            if absent and not signatures.is_optional(parameter.type):
+            if absent and not is_optional(parameter.type):
                 raise fail(
                     "E0220", f"`{name}` of {what} is a tensor, not `none`", span, "here", help="pass a tensor"
                 )
             tensors[name] = (None if absent else expect_tensor(value, span), span)
-        elif signatures.is_tensor_list(parameter.type) or isinstance(value, ListValue):
+        elif is_tensor_list(parameter.type) or isinstance(value, ListValue):
             raise fail(
                 "E0232",
                 f"`{name}` of {what} is a list of tensors",
@@ -95,7 +96,7 @@ def split_inputs(
                 help="pass the tensors one by one",
             )
         else:
-            static_[name] = signatures.check_static(frame, parameter, value, span, what)
+            static_[name] = check_static(frame, parameter, value, span, what)
     return tensors, static_
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dlc import values
-from dlc.elaborate import builtins, distributions, functions, layers, primitives, signatures
+from dlc.elaborate import builtins, distributions, functions, layers, primitives
 from dlc.elaborate.arguments import Arguments, arguments
+from dlc.elaborate.declared_types import returns_tensor
 from dlc.elaborate.dispatch import evaluate
 from dlc.elaborate.failure import Failed, fail
 from dlc.elaborate.frame import Frame
@@ -79,7 +80,7 @@ def call_function(frame: Frame, function: FunctionValue, given: Arguments, node:
         return layers.apply_layer(frame, function.receiver, given, node, declaration.name.id)
     if function.receiver == "self":
         return layers.call_own_method(frame, declaration, given, node)
-    if not tensors and not signatures.returns_tensor(declaration):
+    if not tensors and not returns_tensor(declaration):
         return functions.run_static_function(frame, function, given, node)
     return functions.call_function(frame, function, given, node)
 

@@ -12,6 +12,7 @@ from typing import Literal
 from dlc import ir, statics
 from dlc.elaborate import signatures
 from dlc.elaborate.coerce import expect_tensor
+from dlc.elaborate.declared_types import is_optional, value_key
 from dlc.elaborate.dispatch import run
 from dlc.elaborate.failure import Failed, fail
 from dlc.elaborate.frame import Builder, Elaborated, Frame, Returned, SelfCall, Session
@@ -59,14 +60,14 @@ class Recipe:
 
     @property
     def key(self) -> object:
-        params = tuple((name, signatures.key(value)) for name, value in self.params.items())
+        params = tuple((name, value_key(value)) for name, value in self.params.items())
         inputs = tuple((t.dtype, t.sizes) if t is not None else None for _, t, _ in self.inputs)
         return (id(self.body), self.name, params, inputs, self.training, self.constant)
 
     @property
     def family(self) -> str:
         chosen = [
-            f"{name}={signatures.key(value)}"
+            f"{name}={value_key(value)}"
             for name, value in self.params.items()
             if isinstance(value, (BlockValue, FunctionValue, LayerValue))
         ]
@@ -151,7 +152,7 @@ def _bind_inputs(frame: Frame, recipe: Recipe) -> tuple[ir.Input, ...]:
     found = []
     for parameter, actual, span in recipe.inputs:
         name = parameter.name.id
-        optional = signatures.is_optional(parameter.type)
+        optional = is_optional(parameter.type)
         if optional:
             frame.optional.add(name)
         if actual is None:

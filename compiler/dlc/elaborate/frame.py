@@ -156,6 +156,13 @@ class Session:
         found = [module.source for module in self.loader.modules.values() if module is not None]
         return [*found, *(source for source in self.loader.texts if source not in found)]
 
+    def span(self, at: Location) -> Span:
+        """The place in the text that a location is."""
+        for source in self.sources():
+            if source.name == at.file:
+                return Span(source, at.start, at.stop)
+        raise Failed(None)
+
     def is_user(self, source: Source) -> bool:
         """Whether the user wrote the text (messages blame the user's line, not the library's)."""
         return not source.name.startswith("std/")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from contextlib import suppress
 
 from dlc import values
-from dlc.elaborate import calling, definitions, primitives, signatures
+from dlc.elaborate import calling, definitions, primitives
 from dlc.elaborate.arguments import Arguments, bind
+from dlc.elaborate.declared_types import check_static, fits, show_type
 from dlc.elaborate.dispatch import run
 from dlc.elaborate.failure import Failed, fail
 from dlc.elaborate.frame import Builder, Frame, Returned
@@ -72,7 +73,7 @@ def run_static_function(
     )
     for parameter in declaration.params:
         value, span = bound[parameter.name.id]
-        inner.names[parameter.name.id] = signatures.check_static(frame, parameter, value, span, what)
+        inner.names[parameter.name.id] = check_static(frame, parameter, value, span, what)
     try:
         with suppress(Returned):
             run(inner, declaration.body.statements)
@@ -89,10 +90,10 @@ def run_static_function(
             help="end the body with `return ...`",
         )
     result = inner.result[0]
-    if declaration.result is not None and not signatures.fits(declaration.result, result):
+    if declaration.result is not None and not fits(declaration.result, result):
         raise fail(
             "E0230",
-            f"{what} declares {signatures.show_type(declaration.result)}",
+            f"{what} declares {show_type(declaration.result)}",
             node.span,
             f"it returned {values.describe(result)}",
             help="make the body and the type after `->` agree",

@@ -8,6 +8,7 @@ from dataclasses import replace
 from dlc import ir
 from dlc.elaborate import calling, definitions, signatures
 from dlc.elaborate.arguments import Arguments, arguments, bind, keyword_edit
+from dlc.elaborate.declared_types import check_static
 from dlc.elaborate.dispatch import evaluate
 from dlc.elaborate.failure import Failed, fail
 from dlc.elaborate.frame import Builder, Frame
@@ -52,9 +53,7 @@ def build(frame: Frame, block: BlockValue, node: syntax.Call) -> BuiltBlock:
     for parameter in declaration.params:
         if parameter.name.id in chosen:
             value, span = chosen[parameter.name.id]
-            filled[parameter.name.id] = signatures.check_static(
-                frame, parameter, value, span, f"`{block.label}`"
-            )
+            filled[parameter.name.id] = check_static(frame, parameter, value, span, f"`{block.label}`")
     missing = [p.name.id for p in declaration.params if p.default is None and p.name.id not in filled]
     if missing:
         raise fail(
@@ -149,9 +148,7 @@ def block_parameters(frame: Frame, block: BlockValue, span: Span) -> dict[str, A
                     help=f"write {block.label}({name}=...)",
                 )
             value = evaluate(inner, parameter.default)
-            inner.names[name] = signatures.check_static(
-                inner, parameter, value, parameter.span, f"`{block.label}`"
-            )
+            inner.names[name] = check_static(inner, parameter, value, parameter.span, f"`{block.label}`")
         found[name] = inner.names[name]
     return found
 

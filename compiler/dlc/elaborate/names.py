@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from dlc import ir, statics, values
-from dlc.elaborate import builtins, signatures
+from dlc.elaborate import builtins
+from dlc.elaborate.declared_types import check_static
 from dlc.elaborate.dispatch import evaluate
 from dlc.elaborate.failure import Failed, fail
 from dlc.elaborate.frame import Frame
@@ -244,4 +245,4 @@ def static_argument(frame: Frame, block: syntax.Block, name: syntax.Ident, value
             ),
         )
     found = evaluate(frame, value)
-    return signatures.check_static(frame, parameter, found, value.span, f"`{block.name.id}`")
+    return check_static(frame, parameter, found, value.span, f"`{block.name.id}`")

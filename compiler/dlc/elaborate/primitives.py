@@ -8,6 +8,7 @@ from dlc import ir, statics, values
 from dlc.elaborate import signatures
 from dlc.elaborate.arguments import Arguments, bind
 from dlc.elaborate.coerce import elements, expect_operand, expect_tensor, folded
+from dlc.elaborate.declared_types import check_static, fits, is_optional, is_tensor_list, is_tensor_type
 from dlc.elaborate.failure import fail
 from dlc.elaborate.frame import Frame
 from dlc.elaborate.shapes.application import Application
@@ -150,9 +151,9 @@ def sort_argument(
     owner: str,
 ) -> None:
     name = parameter.name.id
-    if signatures.is_tensor_type(parameter.type):
+    if is_tensor_type(parameter.type):
         if isinstance(value, STATIC) and value.value is None:
-            if signatures.is_optional(parameter.type):
+            if is_optional(parameter.type):
                 return
             expect_tensor(value, span)
         if name == "value" and isinstance(value, STATIC):
@@ -160,7 +161,7 @@ def sort_argument(
             return
         inputs.append(expect_operand(value, span))
         return
-    if signatures.is_tensor_list(parameter.type):
+    if is_tensor_list(parameter.type):
         inputs.extend(expect_operand(item, span) for item in elements(value, span))
         return
     wanted = parameter.type.name if isinstance(parameter.type, syntax.NamedType) else ""
@@ -184,12 +185,8 @@ def sort_argument(
             f"this is {values.describe(value)}" if inside is None else f"in it is {values.describe(inside)}",
             help="pass a number, a parameter or a size; divide sizes with //",
         )
-    if (
-        parameter.type is not None
-        and not signatures.fits(parameter.type, value)
-        and name not in ("value", "subscripts")
-    ):
-        signatures.check_static(frame, parameter, value, span, f"`{owner}`")
+    if parameter.type is not None and not fits(parameter.type, value) and name not in ("value", "subscripts"):
+        check_static(frame, parameter, value, span, f"`{owner}`")
     attrs[name] = value
 
 

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import difflib
-import fnmatch
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 
 from dlc import dims, ir, statics, values
 from dlc.dims import Dim
 from dlc.elaborate import definitions, dispatch, layers, signatures
+from dlc.elaborate.declared_types import value_key
 from dlc.elaborate.dispatch import evaluate
 from dlc.elaborate.expressions import EXPRESSIONS
 from dlc.elaborate.failure import Failed, fail
-from dlc.elaborate.frame import Builder, Elaborated, Frame, InitRule, Session
+from dlc.elaborate.frame import Builder, Elaborated, Frame, Session
 from dlc.elaborate.statements import STATEMENTS
+from dlc.elaborate.weight_paths import collect_weights
 from dlc.ir import Const, Expr, TensorType
 from dlc.modules import LoadedModule
 from dlc.values import AnyValue, BlockValue, BuiltBlock
@@ -119,7 +117,7 @@ def _identity(session: Session, block: BlockValue) -> object | None:
         params = layers.block_parameters(frame, block, block.declaration.name.span)
     except Failed:
         return None
-    return (id(block.declaration), tuple((name, signatures.key(value)) for name, value in params.items()))
+    return (id(block.declaration), tuple((name, value_key(value)) for name, value in params.items()))
 
 
 def _elaborate_net(session: Session, module: LoadedModule, block: BlockValue) -> ir.Program | None:
@@ -168,7 +166,7 @@ def _reached(session: Session, made: list[Elaborated]) -> dict[str, Elaborated]:
         name = stack.pop()
         if name not in found:
             found.add(name)
-            stack.extend(callees(session.definitions[name].definition.body))
+            stack.extend(ir.callees(session.definitions[name].definition.body))
     return {name: item for name, item in session.definitions.items() if name in found}
 
 
@@ -222,15 +220,6 @@ def _program(
     )
 
 
-def callees(region: ir.Region) -> Iterator[str]:
-    """The definitions that a region calls, scans included."""
-    for node in ir.flat(region):
-        if isinstance(node, ir.Call):
-            yield node.callee
-        elif isinstance(node, ir.Scan):
-            yield from callees(node.body)
-
-
 def too_deep(span: Span) -> Failed:
     """E0106 where an expression or a chain of calls is nested beyond what can be followed."""
     return fail(
@@ -257,129 +246,13 @@ def _labels_across_methods(session: Session, made: list[Elaborated]) -> None:
                 raise fail(
                     "E0107",
                     f"`{name}` already names a layer of `{method}`",
-                    _span(session, at),
+                    session.span(at),
                     f"named again in `{definition.method}`",
                     help="choose another label; to share the layer, make it before the methods",
                 )
 
 
 # ---------------------------------------------------------------- weights and initial values
-
-
-def collect_weights(session: Session, roots: list[Elaborated]) -> tuple[ir.WeightSpec, ...]:
-    """Every parameter and state by path, with the `init` rules applied. Raises Failed (E0107, E0601)."""
-    found: dict[str, ir.WeightSpec] = {}
-    memo: dict[str, dict[str, ir.WeightSpec]] = {}
-    for root in roots:
-        for path, spec in _weights_of(session, root, memo).items():
-            if path in found and found[path].at != spec.at:
-                raise fail(
-                    "E0107",
-                    f"`{path}` is declared by two methods",
-                    _span(session, spec.at),
-                    "declared again here",
-                    help="choose another label in one of them",
-                )
-            found.setdefault(path, spec)
-    return tuple(found.values())
-
-
-def _span(session: Session, at: ir.Location) -> Span:
-    for source in session.sources():
-        if source.name == at.file:
-            return Span(source, at.start, at.stop)
-    raise Failed(None)
-
-
-def _numbers_of(type_: TensorType) -> tuple[int, ...]:
-    """The sizes of a weight, which are numbers (E0304 was checked)."""
-    return tuple(size for size in type_.sizes if isinstance(size, int))
-
-
-def _weights_of(
-    session: Session, made: Elaborated, memo: dict[str, dict[str, ir.WeightSpec]]
-) -> dict[str, ir.WeightSpec]:
-    definition = made.definition
-    if definition.id in memo:
-        return memo[definition.id]
-    found: dict[str, ir.WeightSpec] = {}
-    for weight in definition.weights:
-        found[weight.name] = ir.WeightSpec(
-            path=weight.name,
-            kind=weight.kind,
-            shape=_numbers_of(weight.tensor.type),
-            init=weight.init.name,
-            init_args=_numbers(weight.init),
-            at=weight.at,
-        )
-    for layer in definition.layers:
-        prefix = ".".join((layer.name, *(str(i) for i in layer.index)))
-        for callee in layer.definitions:
-            for path, spec in _weights_of(session, session.definitions[callee], memo).items():
-                full = f"{prefix}.{path}"
-                if full not in found:
-                    found[full] = replace(spec, path=full)
-    for callee in callees(definition.body):
-        target = session.definitions[callee]
-        if target.definition.kind != "fn" and target.definition.family == definition.family:
-            for path, spec in _weights_of(session, target, memo).items():
-                found.setdefault(path, spec)
-    _apply_init(made.init_rules, found)
-    memo[definition.id] = found
-    return found
-
-
-def _numbers(distribution: ir.Distribution) -> dict[str, float]:
-    return {name: expr.value for name, expr in distribution.args.items()}
-
-
-def _apply_init(rules: tuple[InitRule, ...], found: dict[str, ir.WeightSpec]) -> None:
-    for rule in rules:
-        pattern = glob(rule.pattern)
-        matched = [path for path in found if pattern.fullmatch(path)]
-        if not matched:
-            raise fail(
-                "E0601",
-                f'pattern "{rule.pattern}" matches no parameter',
-                rule.span,
-                "in init",
-                help=closest_paths(rule.pattern, found),
-            )
-        for path in matched:
-            if found[path].kind == "param":
-                numbers = _numbers(rule.distribution)
-                found[path] = replace(found[path], init=rule.distribution.name, init_args=numbers)
-
-
-def closest_paths(pattern: str, found: Mapping[str, object]) -> str:
-    """What the weights here are called, for a pattern that matches none."""
-    if not found:
-        return "there are no parameters here"
-    close = difflib.get_close_matches(pattern.replace("*", ""), list(found), n=3, cutoff=0.6)
-    return f"paths look like {', '.join(close or list(found)[:3])}"
-
-
-@lru_cache(maxsize=256)
-def glob(pattern: str) -> re.Pattern[str]:
-    """A path glob: `*` one segment (or part of it), `**` any number, `{a,b}` either, `{i}` anything."""
-    out, at = "", 0
-    while at < len(pattern):
-        if pattern.startswith("**.", at):
-            out, at = out + r"(?:[^.]+\.)*", at + 3
-        elif pattern.startswith("**", at):
-            out, at = out + ("" if out.endswith(".*") else ".*"), at + 2
-        elif pattern[at] == "*":
-            out, at = out + "[^.]*", at + 1
-        elif pattern[at] == "{" and "}" in pattern[at:]:
-            stop = pattern.index("}", at)
-            inside = pattern[at + 1 : stop]
-            choices = "|".join(
-                fnmatch.translate(c)[4:-3] if "*" in c else re.escape(c) for c in inside.split(",")
-            )
-            out, at = out + (f"(?:{choices})" if "," in inside else "[^.]+"), stop + 1
-        else:
-            out, at = out + re.escape(pattern[at]), at + 1
-    return re.compile(out)
 
 
 # ---------------------------------------------------------------- facts

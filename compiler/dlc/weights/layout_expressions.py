@@ -13,7 +13,8 @@ from dlc.api import Module, Net
 from dlc.elaborate.coerce import static
 from dlc.elaborate.failure import Failed, fail
 from dlc.elaborate.frame import Session
-from dlc.elaborate.program import closest_paths, scratch_frame
+from dlc.elaborate.program import scratch_frame
+from dlc.elaborate.weight_paths import closest_paths
 from dlc.modules import suggest
 from dlc.weights import layout as layouts
 from dlc.weights.layout import Layout, LayoutError, Leaf, Subscript

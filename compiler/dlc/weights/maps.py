@@ -12,7 +12,8 @@ from dlc import ir
 from dlc.api import Module, Net, nets_of
 from dlc.elaborate.failure import Failed, fail
 from dlc.elaborate.frame import Session
-from dlc.elaborate.program import closest_paths, resolve_net
+from dlc.elaborate.program import resolve_net
+from dlc.elaborate.weight_paths import closest_paths
 from dlc.modules import suggest
 from dlc.trouble import stop
 from dlc.weights.apply import apply_rules

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from dlc.elaborate.failure import Failed, fail
-from dlc.elaborate.program import glob
+from dlc.elaborate.weight_paths import glob
 from dlc.modules import suggest
 from dlc.weights.names import Template, read_template
 from dlc_grammar import syntax
