@@ -15,8 +15,9 @@ from dlc.modules import listed
 from dlc.selecting import Argument, load_argument, select
 from dlc.trouble import stop
 from dlc.weights.checkpoint import NAMES, open_checkpoints
-from dlc.weights.convert import Converted, export_weights, import_weights, match_checkpoint
+from dlc.weights.convert import Converted, export_weights, import_weights
 from dlc.weights.maps import find_map
+from dlc.weights.matching import match_checkpoint
 from dlc.weights.name_map import NameMap
 from dlc.weights.rules import Pattern
 from dlc_grammar.diagnostics import DiagnosticError
