@@ -7,6 +7,7 @@ results as values in the caller's terms.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 from dlc import ir
 from dlc.elaborate import signatures
@@ -21,6 +22,8 @@ from dlc.values import STATIC, AnyValue, LayerValue, ListValue, RecordValue, Ten
 from dlc_grammar import syntax
 from dlc_grammar.source import Span
 
+Tensors: TypeAlias = Mapping[str, tuple[TensorValue | None, Span]]
+"""Arguments by name, None where an optional one is absent, with where each stands."""
 MOST_WEIGHTS = 20_000
 """Parameter tensors of one layer (E0106). The largest known nets have some thousands."""
 
@@ -28,7 +31,7 @@ MOST_WEIGHTS = 20_000
 def call_definition(
     frame: Frame,
     recipe: Recipe,
-    tensors: Mapping[str, tuple[TensorValue | None, Span]],
+    tensors: Tensors,
     layer: LayerValue | None,
     node: syntax.Node,
 ) -> AnyValue:
@@ -100,12 +103,12 @@ def split_inputs(
     return tensors, static_
 
 
-def type_of(
-    tensors: Mapping[str, tuple[TensorValue | None, Span]], parameter: syntax.Parameter
-) -> TensorType | None:
-    """The type of an input, None where it is absent."""
-    value = tensors[parameter.name.id][0]
-    return value.type if value is not None else None
+def input_types(
+    params: Sequence[syntax.Parameter], tensors: Tensors
+) -> tuple[tuple[syntax.Parameter, TensorType | None, Span], ...]:
+    """What a recipe says of inputs: the type of each, None where it is absent, and where it was given."""
+    found = ((parameter, *tensors[parameter.name.id]) for parameter in params if parameter.name.id in tensors)
+    return tuple((parameter, value.type if value else None, span) for parameter, value, span in found)
 
 
 def blame_call(frame: Frame, failed: Failed, node: syntax.Node, name: str) -> Failed:
@@ -121,7 +124,7 @@ def blame_call(frame: Frame, failed: Failed, node: syntax.Node, name: str) -> Fa
 
 def _outer_sizes(
     recipe: Recipe,
-    tensors: Mapping[str, tuple[TensorValue | None, Span]],
+    tensors: Tensors,
     definition: ir.Definition,
 ) -> dict[str, Expr]:
     found: dict[str, Expr] = {}

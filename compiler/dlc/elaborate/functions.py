@@ -32,11 +32,7 @@ def call_function(frame: Frame, function: FunctionValue, given: Arguments, node:
         name=declaration.name.id,
         method="forward",
         params=params,
-        inputs=tuple(
-            (parameter, calling.type_of(tensors, parameter), tensors[parameter.name.id][1])
-            for parameter in declaration.params
-            if parameter.name.id in tensors
-        ),
+        inputs=calling.input_types(declaration.params, tensors),
         result=declaration.result,
         body=declaration.body,
         members=(),

@@ -227,23 +227,12 @@ def apply_layer(
 ) -> AnyValue:
     """Apply a layer, or one of its methods, to tensors."""
     block = layer.block
-    what = f"`{block.label}`"
     function = find_method(block, method, node.span)
     params = block_parameters(frame, block, layer.span)
-    declared = method_inputs(function)
-    bound = bind(frame, function, declared, given, what, node.span)
-    tensors, statics_ = calling.split_inputs(frame, declared, bound, what)
-    if statics_:
-        name = next(iter(statics_))
-        raise fail(
-            "E0230",
-            f"`{name}` of {what} has no tensor type",
-            function.span,
-            "inputs are tensors",
-            help=f"write {name}: float[...] in the second list, or move it to the first",
-        )
-    inputs = tuple((p, calling.type_of(tensors, p), tensors[p.name.id][1]) for p in declared)
-    recipe = block_recipe(frame, block, method, params, inputs, frame.training)
+    tensors = _tensors(frame, function, given, node, f"`{block.label}`")
+    recipe = block_recipe(
+        frame, block, method, params, calling.input_types(method_inputs(function), tensors), frame.training
+    )
     return calling.call_definition(frame, recipe, tensors, layer, node)
 
 
@@ -251,13 +240,34 @@ def call_own_method(frame: Frame, function: syntax.Function, given: Arguments, n
     """`encode(x)` inside another method of the same net."""
     own = frame.self_call
     assert own is not None and isinstance(own.block, BlockValue)
-    what = f"`{function.name.id}`"
-    bound = bind(frame, function, function.params, given, what, node.span)
-    tensors, _ = calling.split_inputs(frame, function.params, bound, what)
-    inputs = tuple((p, calling.type_of(tensors, p), tensors[p.name.id][1]) for p in function.params)
-    params = {name: frame.names[name] for name in (p.name.id for p in own.block.declaration.params)}
-    recipe = block_recipe(frame, own.block, function.name.id, params, inputs, frame.training)
+    name = function.name.id
+    tensors = _tensors(frame, function, given, node, f"`{name}`")
+    params = {parameter.name.id: frame.names[parameter.name.id] for parameter in own.block.declaration.params}
+    recipe = block_recipe(
+        frame, own.block, name, params, calling.input_types(method_inputs(function), tensors), frame.training
+    )
     return calling.call_definition(frame, recipe, tensors, None, node)
+
+
+def _tensors(
+    frame: Frame, function: syntax.Function | syntax.Block, given: Arguments, node: syntax.Node, what: str
+) -> calling.Tensors:
+    """The arguments of a method, which are tensors. Raises E0230 where one is declared as something else."""
+    declared = method_inputs(function)
+    bound = bind(frame, function, declared, given, what, node.span)
+    tensors, others = calling.split_inputs(frame, declared, bound, what)
+    for name in others:
+        move = "in the second list, or move it to the first"
+        if isinstance(function, syntax.Function):
+            move = "here, or make it a parameter of the net"
+        raise fail(
+            "E0230",
+            f"`{name}` of {what} has no tensor type",
+            function.span,
+            "inputs are tensors",
+            help=f"write {name}: float[...] {move}",
+        )
+    return tensors
 
 
 def know_weights(frame: Frame, layer: LayerValue) -> None:
