@@ -163,6 +163,8 @@ class Carried:
         if found is None:
             return None
         function = self._function(found, size, hint, values_of(by_definition(visits)[0], 0))
+        if isinstance(function, Operation) and all(isinstance(a, Const) for a in function.args):
+            return None  # it fits these numbers only: they are shorter
         found_here, elements = function, [function]
         for level, frame in enumerate(self.terms.frames):
             position = self._position(frame) if level else None

@@ -22,6 +22,7 @@ from dlc.emit.plan import (
     MakeLoop,
     MakeWeight,
 )
+from dlc.emit.rounds import walked_names
 from dlc.emit.starts import Starts
 from dlc.emit.terms import Terms
 from dlc.ir import (
@@ -266,7 +267,7 @@ class Constructor:
         first = loops[0]
         number = self.numbers.setdefault(first.origin, len(self.numbers) + 1)
         iterable = self.terms.express([n.iterable for n in loops], strands, "items")
-        frame = Frame(number, first.targets, {}, iterable)
+        frame = Frame(number, walked_names(loops), {}, iterable)
         rounds: list[Place] = []
         for (place, entry), loop in zip(group, loops, strict=True):
             strand = place.strand

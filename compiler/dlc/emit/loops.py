@@ -17,6 +17,7 @@ from dlc.emit.plan import (
 )
 from dlc.emit.plan import Loop as LoopPlan
 from dlc.emit.plan import Sequence as SequenceCode
+from dlc.emit.rounds import walked_names
 from dlc.emit.trace import Edit, Rounds, Trace, Write
 from dlc.emit.writer import Draft, OpenLoop
 from dlc.ir import Bind, Expr, Operand
@@ -30,7 +31,7 @@ def write_loop(body: BodyWriter, loop: Loop) -> None:
     writer.flush_all()
     pairs = [(n, s) for n, s in zip(loop.nodes, writer.block.strands, strict=True) if n is not None]
     tensors = _tensor_targets(loop)
-    names = tuple(t for t in loop.first.targets if t in _static_targets(loop)) or ("_",)
+    names = walked_names([node for node in loop.nodes if node])
     iterable = terms.plain([n.iterable for n, _ in pairs], [s for _, s in pairs], "items")
     rounds = {(s.definition.id, s.chain): len(n.rounds) for n, s in pairs}
     frame = Frame(loop.body.strands[0].chain[-1][0], names, rounds, iterable)
@@ -132,17 +133,13 @@ def _close(
     )
 
 
-def _static_targets(loop: Loop) -> set[str]:
-    """Loop variables with a compile-time value. The rest are tensors and layers."""
-    known = {name for node in loop.nodes if node for step in node.rounds for name in step.variables}
-    return {name for name in loop.first.targets if name in known or name == "_"}
-
-
 def _tensor_targets(loop: Loop) -> set[str]:
     """Loop variables that are tensors: they are bound in the rounds, not by the iterable."""
     steps = [item.first for item in loop.body.items if isinstance(item, Step)]
     bound = {node.name for node in steps if isinstance(node, Bind)}
-    return {name for name in loop.first.targets if name in bound} - _static_targets(loop)
+    return {name for name in loop.first.targets if name in bound}.difference(
+        walked_names([node for node in loop.nodes if node])
+    )
 
 
 def _target_bind(loop: Loop, name: str) -> Step:

@@ -5,7 +5,7 @@ In: a definition. Out: for each round, by the scope of its variables, its loop a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -29,6 +29,12 @@ def rounds_of(definition: Definition) -> dict[str, Place]:
 def loop_lengths(definition: Definition) -> frozenset[str]:
     """The parameters that say how many rounds a loop has: `depth` of `range(depth)`."""
     return _found(_Same(definition))[1]
+
+
+def walked_names(loops: Sequence[For]) -> tuple[str, ...]:
+    """The loop variables that a loop's iterable binds, in order: those that are tensors or layers are not."""
+    known = {name for loop in loops for step in loop.rounds for name in step.variables}
+    return tuple(name for name in loops[0].targets if name in known or name == "_") or ("_",)
 
 
 @dataclass(frozen=True, slots=True)

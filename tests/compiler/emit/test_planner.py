@@ -561,3 +561,32 @@ net Net(widths: list[int] = [4, 6, 8], hidden: int = 5)(x: float[B, 3]) {
 """)
     assert "| (0, 1, 2):" in made
     assert "index(config.widths, " in made
+
+
+def test_a_constructor_walks_the_numbers_of_a_loop_over_tensors_and_numbers() -> None:
+    made = plan("""
+block Head(hidden: int)(x: float[N, C]) -> float[N, hidden] { return x -> a: Linear(hidden) }
+net Net(hidden: int = 5)(x: float[B, 4]) {
+  found = []
+  for y, s in zip([x, -x], [8, 16]) { found = found + [(y -> head: Head(hidden)) * (1.0 * s)] }
+  return concat(found, axis=1)
+}
+""")
+    assert "make head: for s(unused) in (8, 16):" in made
+    assert "for s, head, y in (8, 16) | self.head | [x, y_kept]:" in made
+
+
+def test_a_table_of_plain_numbers_needs_no_function() -> None:
+    module, _ = open_text("""
+block Head(hidden: int)(x: float[N, C]) -> float[N, hidden] { return x -> a: Linear(hidden) }
+net Net(widths: list[int] = [4, 6, 8])(x: float[B, 3]) {
+  a = x -> one: Linear(widths[0])
+  b = a -> two: Linear(widths[1])
+  c = b -> three: Linear(widths[2])
+  for y, s in zip([a, b, c], [8, 16, 32]) { x = x * (1.0 * s * mean(y -> head: Head(5))) }
+  return x
+}
+""")
+    assert module is not None
+    made = plan_file(module["Net"].program)
+    assert not [table for unit in made.units for table in unit.tables]
