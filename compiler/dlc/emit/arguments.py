@@ -5,6 +5,7 @@ In: the definitions that a unit is merged from. Out: `Source`s, each with its va
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -28,6 +29,8 @@ class Source:
     source: str
     annotation: str
     values: dict[str, Value] = field(default_factory=dict)
+    start: bool = False
+    """Whether it is a number that a weight starts with."""
 
     @property
     def argument(self) -> Argument:
@@ -93,6 +96,12 @@ class UnitTerms:
         self.taken.add(name)
         self.arguments[name] = Source(name, "extra", hint, annotate(values.values()), dict(values))
         return name
+
+    def mark_start(self, name: str) -> None:
+        """Say that an argument, if it is one without a name in the text, is what a weight starts with."""
+        source = self.arguments.get(name)
+        if source is not None and source.kind == "extra":
+            self.arguments[name] = dataclasses.replace(source, start=True)
 
     def ordered(self) -> tuple[Source, ...]:
         """Sizes first, then parameters, each in the order of the text, then the rest."""

@@ -134,7 +134,10 @@ def unit_arguments(
     made: dict[str, Expr] = {}
     for source in sorted(sources, key=lambda source: source.kind == "size"):
         values = [_argument(registry, node, source) for node in nodes]
-        made[source.name] = terms.express(values, strands, source.name, static_only)
+        if source.start:
+            made[source.name] = terms.start(values, strands, source.name)
+        else:
+            made[source.name] = terms.express(values, strands, source.name, static_only)
     return {source.name: made[source.name] for source in sources}
 
 

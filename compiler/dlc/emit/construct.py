@@ -209,10 +209,30 @@ class Constructor:
                 (strand.definition.id, (layer.name, *map(str, layer.index), name))
                 for layer, strand in zip(layers, strands, strict=True)
             ]
-            agreed = self.starts.agreed(places)
+            agreed = self.starts.agreed(places) or self._same_kind(name, places, strands)
             if agreed is not None:
                 found[name] = agreed
         return found
+
+    def _same_kind(
+        self, name: str, places: list[tuple[str, tuple[str, ...]]], strands: list[Strand]
+    ) -> Distribution | None:
+        """A distribution whose numbers differ between instances, and are arguments of the unit."""
+        each = [self.starts.agreed([place]) for place in places]
+        if None in each or self.terms.frames:
+            return None
+        known = [distribution for distribution in each if distribution is not None]
+        if len({(d.name, *d.args) for d in known}) > 1:
+            return None
+        return self._numbers(name, known, strands)
+
+    def _numbers(self, name: str, found: list[Distribution], strands: list[Strand]) -> Distribution:
+        """One distribution for several of a kind: `bias_value` where biases start with other numbers."""
+        args = {
+            key: self.terms.start([d.args[key] for d in found], strands, f"{name}_{key}")
+            for key in found[0].args
+        }
+        return Distribution(name=found[0].name, args=args)
 
     def _weight(self, group: list[tuple[Place, Entry]]) -> MakeWeight:
         weights = [entry[1] for _, entry in group if isinstance(entry[1], WeightDecl)]
@@ -233,30 +253,18 @@ class Constructor:
     def _start(self, weights: list[WeightDecl], strands: list[Strand]) -> Distribution:
         """What the weight is drawn from: as its block says, unless an `init` says otherwise for every
         instance."""
-        written = self._initial([w.init for w in weights], strands)
         places = [(s.definition.id, (w.name,)) for w, s in zip(weights, strands, strict=True)]
         agreed = self.starts.agreed(places)
-        if agreed is None:
-            return written
-        values = {name: expr.value for name, expr in written.args.items()}
-        same = agreed.name == written.name and values == {n: e.value for n, e in agreed.args.items()}
-        return written if same else agreed
+        if agreed is None or all(_same_numbers(weight.init, agreed) for weight in weights):
+            return self._initial(weights[0].name, [weight.init for weight in weights], strands)
+        return agreed
 
-    def _initial(self, found: list[Distribution], strands: list[Strand]) -> Distribution:
-        """The first distribution: where instances differ, the program's list of weights says how."""
+    def _initial(self, name: str, found: list[Distribution], strands: list[Strand]) -> Distribution:
+        """What the block itself says; the first distribution where instances have other kinds of them."""
         first = found[0]
-        alike = [
-            (d, s)
-            for d, s in zip(found, strands, strict=True)
-            if d.name == first.name and set(d.args) == set(first.args)
-        ]
-        args = {}
-        for name in first.args:
-            exprs, where = [d.args[name] for d, _ in alike], [s for _, s in alike]
-            agreed = self.terms.agrees(exprs, where) and len(alike) == len(found)
-            args[name] = (
-                self.terms.express(exprs, where, name) if agreed else Const(value=first.args[name].value)
-            )
+        if len({(d.name, *d.args) for d in found}) == 1:
+            return self._numbers(name, found, strands)
+        args = {key: Const(value=expr.value) for key, expr in first.args.items()}
         return Distribution(name=first.name, args=args)
 
     # ------------------------------------------------------------ loops
@@ -327,6 +335,12 @@ class Constructor:
         if not then:
             return (MakeConditional(condition=negated(condition), body=orelse),) if orelse else ()
         return (MakeConditional(condition=condition, body=then, orelse=orelse),)
+
+
+def _same_numbers(a: Distribution, b: Distribution) -> bool:
+    """Whether two weights start alike, however that is written."""
+    values = [{name: expr.value for name, expr in each.args.items()} for each in (a, b)]
+    return a.name == b.name and values[0] == values[1]
 
 
 def _condition_name(branch: Branch) -> str:

@@ -77,6 +77,20 @@ class Terms:
         local = pruned([self.localise(e, s) for e, s in zip(exprs, strands, strict=True)])
         return self._symbolic(self._any(local, list(exprs), strands, hint), strands)
 
+    def start(self, exprs: Sequence[Expr], strands: Sequence[Strand], hint: str) -> Expr:
+        """Like `express`, for a number that a weight starts with.
+
+        A table of such numbers would fix how many rounds a loop has: where the parameters say that, all
+        rounds have the first number, and only the file of initial weights is right.
+        """
+        counted = any(named_values(frame.iterable) for frame in self.frames)
+        if counted and any(not same(expr.value, exprs[0].value) for expr in exprs):
+            return Const(value=exprs[0].value)
+        result = self.express(exprs, strands, hint)
+        for name, _ in named_values(result):
+            self.unit.mark_start(name)
+        return result
+
     def describe(self, exprs: Sequence[Expr], strands: Sequence[Strand]) -> Expr:
         """Like `express`, for documentation: uses nothing, and may stay unknown (None)."""
         local = [self.localise(expr, strand) for expr, strand in zip(exprs, strands, strict=True)]

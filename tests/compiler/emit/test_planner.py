@@ -590,3 +590,36 @@ net Net(widths: list[int] = [4, 6, 8])(x: float[B, 3]) {
     assert module is not None
     made = plan_file(module["Net"].program)
     assert not [table for unit in made.units for table in unit.tables]
+
+
+STARTS = """
+block Head(hidden: int, rare: float)(x: float[N, C]) -> float[N, hidden] {
+  return x -> a: Linear(hidden, bias_init=constant(rare))
+}
+net Net(hidden: int = 5)(x: float[B, 4]) -> float[B, hidden] {
+  y = x -> one: Head(hidden, 0.5)
+  return y + (x -> two: Head(hidden, 0.25))
+}
+"""
+
+
+@pytest.mark.parametrize("natives", [frozenset({"Linear"}), frozenset()])
+def test_numbers_that_weights_start_with_are_arguments(natives: frozenset[str]) -> None:
+    made = plan(STARTS, natives=natives)
+    assert "self.one = Head(channels=4, hidden=config.hidden, bias_value=0.5)" in made
+    assert "self.two = Head(channels=4, hidden=config.hidden, bias_value=0.25)" in made
+    assert ("param bias[self.out] ~ constant(self.bias_value)" in made) == (not natives)
+
+
+def test_numbers_that_weights_start_with_do_not_fix_the_rounds_of_a_loop() -> None:
+    made = plan(
+        """
+net Net(rows: list[int] = [4, 6])(x: int[B]) {
+  found = []
+  for r in rows { found = found + [x -> table: Embedding(r, 3, init=uniform(-1.0 / r, 1.0 / r))] }
+  return concat(found, axis=1)
+}
+""",
+        natives=frozenset(),
+    )
+    assert "make table: for r in config.rows:" in made

@@ -42,9 +42,9 @@ class Linear(NamedTuple):
     bias: Array  # [out]
 
 
-def init_linear(key: Array, dim: int, out: int) -> Linear:
+def init_linear(key: Array, dim: int, out: int, weight_gain: float) -> Linear:
     return Linear(
-        weight=jax.nn.initializers.orthogonal(1.4142135623730951)(key, (out, dim)),
+        weight=jax.nn.initializers.orthogonal(weight_gain)(key, (out, dim)),
         bias=jnp.zeros(out),
     )
 
@@ -86,10 +86,22 @@ def init(key: Array, config: Config = Config()) -> ActorCritic:
     """Return fresh parameters."""
     keys = jax.random.split(key, 4)
     return ActorCritic(
-        fc1=init_linear(keys[0], dim=config.features, out=config.hidden),
-        fc2=init_linear(keys[1], dim=config.hidden, out=config.hidden),
-        value=init_linear(keys[2], dim=config.hidden, out=1),
-        policy=init_linear(keys[3], dim=config.hidden, out=config.actions),
+        fc1=init_linear(
+            keys[0],
+            dim=config.features,
+            out=config.hidden,
+            weight_gain=1.4142135623730951,
+        ),
+        fc2=init_linear(
+            keys[1],
+            dim=config.hidden,
+            out=config.hidden,
+            weight_gain=1.4142135623730951,
+        ),
+        value=init_linear(keys[2], dim=config.hidden, out=1, weight_gain=1.0),
+        policy=init_linear(
+            keys[3], dim=config.hidden, out=config.actions, weight_gain=0.01
+        ),
     )
 
 

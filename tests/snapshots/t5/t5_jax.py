@@ -46,8 +46,8 @@ class Embedding(NamedTuple):
     weight: Array  # [vocab, dim]
 
 
-def init_embedding(key: Array, vocab: int, dim: int) -> Embedding:
-    return Embedding(weight=jax.random.normal(key, (vocab, dim)))
+def init_embedding(key: Array, vocab: int, dim: int, weight_std: float) -> Embedding:
+    return Embedding(weight=weight_std * jax.random.normal(key, (vocab, dim)))
 
 
 def embedding(params: Embedding, ids: Array) -> Array:
@@ -76,7 +76,9 @@ class RelativeBias(NamedTuple):
 
 
 def init_relative_bias(key: Array, heads: int) -> RelativeBias:
-    return RelativeBias(table=init_embedding(key, vocab=32, dim=heads))
+    return RelativeBias(
+        table=init_embedding(key, vocab=32, dim=heads, weight_std=0.28867513459481287)
+    )
 
 
 def apply_relative_bias(params: RelativeBias, x: Array, *, two_way: bool) -> Array:
@@ -117,8 +119,8 @@ class Linear(NamedTuple):
     weight: Array  # [out, dim]
 
 
-def init_linear(key: Array, dim: int, out: int) -> Linear:
-    return Linear(weight=0.12909944487358058 * jax.random.normal(key, (out, dim)))
+def init_linear(key: Array, dim: int, out: int, weight_std: float) -> Linear:
+    return Linear(weight=weight_std * jax.random.normal(key, (out, dim)))
 
 
 def linear(params: Linear, x: Array) -> Array:
@@ -180,10 +182,18 @@ class Attention(NamedTuple):
 def init_attention(key: Array, dim: int, heads: int, k_dim: int) -> Attention:
     keys = jax.random.split(key, 4)
     return Attention(
-        q=init_linear(keys[0], dim=dim, out=heads * k_dim),
-        k=init_linear(keys[1], dim=dim, out=heads * k_dim),
-        v=init_linear(keys[2], dim=dim, out=heads * k_dim),
-        o=init_linear(keys[3], dim=heads * k_dim, out=dim),
+        q=init_linear(
+            keys[0], dim=dim, out=heads * k_dim, weight_std=0.12909944487358058
+        ),
+        k=init_linear(
+            keys[1], dim=dim, out=heads * k_dim, weight_std=0.28867513459481287
+        ),
+        v=init_linear(
+            keys[2], dim=dim, out=heads * k_dim, weight_std=0.28867513459481287
+        ),
+        o=init_linear(
+            keys[3], dim=heads * k_dim, out=dim, weight_std=0.31622776601683794
+        ),
     )
 
 
@@ -214,8 +224,8 @@ class FFN(NamedTuple):
 def init_ffn(key: Array, dim: int, hidden: int) -> FFN:
     keys = jax.random.split(key, 2)
     return FFN(
-        wi=init_linear(keys[0], dim=dim, out=hidden),
-        wo=init_linear(keys[1], dim=hidden, out=dim),
+        wi=init_linear(keys[0], dim=dim, out=hidden, weight_std=0.28867513459481287),
+        wo=init_linear(keys[1], dim=hidden, out=dim, weight_std=0.23570226039551584),
     )
 
 
@@ -398,7 +408,9 @@ def init(key: Array, config: Config = Config()) -> T5:
     """Return fresh parameters."""
     keys = jax.random.split(key, 5)
     return T5(
-        embed=init_embedding(keys[0], vocab=config.vocab, dim=config.dim),
+        embed=init_embedding(
+            keys[0], vocab=config.vocab, dim=config.dim, weight_std=1.0
+        ),
         encoder_bias=init_relative_bias(keys[1], heads=config.heads),
         encoder=tuple(
             init_encoder_layer(
