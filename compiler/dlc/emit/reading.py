@@ -35,6 +35,7 @@ from dlc.ir import (
     Static,
     TensorType,
     Use,
+    Value,
     Weight,
 )
 from dlc.ir import Item as ItemNode
@@ -44,6 +45,13 @@ INFIX = frozenset((*OPERATOR_OF, "negative", "logical_not"))
 
 FORMS = frozenset(("axes", "descending", "equation", "keep", "mode", "pattern"))
 """Attributes whose value decides how code is written: code for several values is not one line."""
+
+
+def equal_parts(sizes: Sequence[Value]) -> bool:
+    """Whether every elaboration splits into equally many parts, all of one size: `chunk(2)` says none."""
+    lists = [parts for parts in sizes if isinstance(parts, tuple)]
+    alike = all(same(part, parts[0]) for parts in lists for part in parts[1:])
+    return alike and len(lists) == len(sizes) and len({len(parts) for parts in lists}) == 1
 
 
 def decides_form(op: str, attribute: str) -> bool:
@@ -264,6 +272,8 @@ class Reader:
                 if not all(same(expr.value, exprs[0].value) for expr in exprs[1:]):
                     raise CannotMerge(f"{first.at}: `{name}` differs")
                 attrs[name] = Const(value=exprs[0].value)
+            elif first.op == "split" and equal_parts([expr.value for expr in exprs]):
+                attrs[name] = self.terms.plain(exprs, strands, name)  # only their number is printed
             else:
                 attrs[name] = self.terms.express(exprs, strands, name)
         if first.op not in INFIX:

@@ -623,3 +623,17 @@ net Net(rows: list[int] = [4, 6])(x: int[B]) {
         natives=frozenset(),
     )
     assert "make table: for r in config.rows:" in made
+
+
+def test_equal_parts_need_no_size() -> None:
+    made = plan(
+        """
+block Half(hidden: int)(x: float[N, C]) {
+  a, b = x -> a: Linear(2 * hidden) -> split(2)
+  return a * b
+}
+net Net(hidden: int = 5)(x: float[B, 4]) { return x -> half: Half(hidden) -> again: Half(3) }
+""",
+        natives=frozenset(),
+    )
+    assert "return self.again(self.half(x))" in made
