@@ -117,6 +117,7 @@ FUNCTIONS: Mapping[str, NativeLowering] = {
     "hard_swish": activation("jax.nn.hard_swish"),
     "mish": activation("jax.nn.mish"),
     "log_sigmoid": activation("jax.nn.log_sigmoid"),
+    "atan": activation("jnp.arctan"),
     "glu": activation("jax.nn.glu", axis="axis"),
     "softmax": activation("jax.nn.softmax", axis="axis"),
     "log_softmax": activation("jax.nn.log_softmax", axis="axis"),

@@ -142,6 +142,7 @@ FUNCTIONS: Mapping[str, FunctionNative] = {
     "hard_swish": FunctionNative(function("hard_silu")),
     "softsign": FunctionNative(function("softsign")),
     "log_sigmoid": FunctionNative(function("log_sigmoid")),
+    "atan": FunctionNative(function("arctan")),
     "softmax": FunctionNative(function("softmax", axis=("axis", -1))),
     "log_softmax": FunctionNative(function("log_softmax", axis=("axis", -1))),
     "log_sum_exp": FunctionNative(function("logsumexp", axis=("axis", None), keep=("keepdims", False))),
