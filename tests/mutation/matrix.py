@@ -24,6 +24,7 @@ HEADINGS = {
     "loss": "Losses, routing, samples",
     "graph": "Sums by index, codebooks, draws, slices",
     "sequence": "Selective state, relative positions, branches left out",
+    "boxes": "Boxes",
 }
 TEXT = """# Planted bugs
 

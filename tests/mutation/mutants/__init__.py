@@ -3,6 +3,7 @@
 from mutation.mutants import (
     activation,
     attention,
+    boxes,
     convolution,
     graph,
     loss,
@@ -21,6 +22,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *loss.MUTANTS,
     *graph.MUTANTS,
     *sequence.MUTANTS,
+    *boxes.MUTANTS,
 )
 
 __all__ = ["MUTANTS", "Mutant"]

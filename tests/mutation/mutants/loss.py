@@ -7,6 +7,8 @@ CLASSES = Place("loss:Classes")
 DISTANCES = Place("loss:Distances")
 ROUTED = Place("loss:Routed")
 LATENT = Place("loss:Latent")
+SPOKEN = Place("loss:Spoken")
+SPELLED = "return ctc_loss"
 
 MUTANTS = (
     Mutant(
@@ -113,5 +115,132 @@ MUTANTS = (
             keras=change(r"(ops\.exp\(0\.5 \* logvar\))", r"ops.stop_gradient(\1)"),
         ),
         quantity="gradient",
+    ),
+    Mutant(
+        "logits not normalised",
+        SPOKEN,
+        SPELLED,
+        "logits are taken for log-probabilities",
+        each(
+            torch=change(r"F\.log_softmax\(logits, dim=-1\)", "logits"),
+            jax=change(r"jax\.nn\.log_softmax\(logits, axis=-1\)", "logits"),
+            keras=change(r"ops\.log_softmax\(logits\)", "logits"),
+        ),
+    ),
+    Mutant(
+        "blank is the last class",
+        SPOKEN,
+        SPELLED,
+        "as in TensorFlow, not the first one",
+        each(
+            torch=change(r"reduction='none'", "blank=4, reduction='none'"),
+            jax=(
+                *change(r"gap = jnp\.zeros\((.*), int\)", r"gap = jnp.full(\1, 4)"),
+                *change(r"path != 0", "path != 4"),
+            ),
+            keras=(
+                *change(r"gap = ops\.zeros\((.*), dtype='int32'\)", r"gap = ops.full(\1, 4, dtype='int32')"),
+                *change(r"not_equal\(path, 0\)", "not_equal(path, 4)"),
+            ),
+        ),
+    ),
+    Mutant(
+        "no blank between equal labels",
+        SPOKEN,
+        SPELLED,
+        "the blank between two equal labels may be left out",
+        each(
+            jax=change(r" & \(path != before\)", ""),
+            keras=change(r" & ops\.not_equal\(path, before\)", ""),
+        ),
+    ),
+    Mutant(
+        "start behind the first blank",
+        SPOKEN,
+        SPELLED,
+        "paths start one place later",
+        each(
+            jax=change(r"(arange\(2 \* source \+ 1\)\[None\]) == 0", r"\1 == 1"),
+            keras=change(r"(arange\(2 \* source \+ 1, dtype='int32'\), 0\), )0\)", r"\g<1>1)"),
+        ),
+    ),
+    Mutant(
+        "end with a blank only",
+        SPOKEN,
+        SPELLED,
+        "paths that end with the last label are left out",
+        each(
+            jax=change(r"jnp\.where\(target_length > 0, label, -1e\+30\)", "label - 1e+30"),
+            keras=change(r"ops\.where\(target_length > 0, label, -1e\+30\)", "label - 1e+30"),
+        ),
+    ),
+    Mutant(
+        "end with a label only",
+        SPOKEN,
+        SPELLED,
+        "paths that end with a blank are left out",
+        each(
+            jax=change(r"(end = jnp\.stack\(\[).*(, jnp\.where)", r"\1label - 1e+30\2"),
+            keras=change(r"(end = ops\.stack\(\[).*(, ops\.where)", r"\1label - 1e+30\2"),
+        ),
+    ),
+    Mutant(
+        "best path in place of all",
+        SPOKEN,
+        SPELLED,
+        "the largest probability is kept, they are not added up",
+        each(
+            jax=change(
+                r"jax\.nn\.logsumexp\((jnp\.stack\(\[alpha.*?\)), axis=-1, keepdims=False\)",
+                r"\1.max(axis=-1)",
+            ),
+            keras=change(r"ops\.logsumexp\(ops\.stack\(\[alpha", "ops.max(ops.stack([alpha"),
+        ),
+    ),
+    Mutant(
+        "last frame left out",
+        SPOKEN,
+        SPELLED,
+        "each example has a frame less",
+        each(
+            torch=change(r"frames, spelled", "frames - 1, spelled"),
+            jax=change(r"< input_length\[:, None\]", "< input_length[:, None] - 1"),
+            keras=change(r"< ops\.expand_dims\(input_length, 1\)", "< ops.expand_dims(input_length - 1, 1)"),
+        ),
+    ),
+    Mutant(
+        "frames behind the end",
+        SPOKEN,
+        SPELLED,
+        "all frames count for every example",
+        each(
+            torch=change(r"frames, spelled", "torch.full_like(frames, time), spelled"),
+            jax=change(r"^( +live = ).*$", r"\1jnp.ones((batch, time), bool)"),
+            keras=change(r"^( +live = ).*$", r"\1ops.ones((batch, time), dtype='bool')"),
+        ),
+    ),
+    Mutant(
+        "last label left out",
+        SPOKEN,
+        SPELLED,
+        "each example has a label less",
+        each(
+            torch=change(r"frames, spelled", "frames, torch.clamp(spelled - 1, min=0)"),
+            jax=change(r"x = 2 \* target_length", "x = 2 * jnp.maximum(target_length - 1, 0)"),
+            keras=change(r"x = 2 \* target_length", "x = 2 * ops.maximum(target_length - 1, 0)"),
+        ),
+    ),
+    Mutant(
+        "divided by the number of labels",
+        SPOKEN,
+        SPELLED,
+        "as the mean of PyTorch does before it takes the mean over the examples",
+        each(
+            torch=change(r"(return F\.ctc_loss\(.*\))$", r"\1 / torch.clamp(spelled, min=1)"),
+            jax=change(r"(return ctc_loss\(.*\))$", r"\1 / jnp.maximum(spelled, 1)"),
+            keras=change(
+                r"(return ctc_loss\(.*\))$", r"\1 / ops.cast(ops.maximum(spelled, 1), keras.config.floatx())"
+            ),
+        ),
     ),
 )
