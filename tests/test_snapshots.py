@@ -24,7 +24,7 @@ from dlc import api
 from dlc.backend import find_backend
 from dlc.build import generate
 from dlc.cli.main import application
-from dlc.parity.cases import definition_of, size_choices
+from dlc.parity.cases import size_choices
 from dlc.parity_section import read_section
 from dlc.reference.expressions import concrete
 from dlc.selecting import named_net, parity_sections, plain_nets
@@ -166,7 +166,7 @@ def case_of(spec: str, target: str) -> dict[str, Any]:
     net = chosen(spec)
     sections = parity_sections(net.module)
     settings, _ = read_section(sections[0], net)
-    definition = definition_of(net.program, "forward", training=False)
+    definition = net.program.definition()
     sizes = size_choices(net.program, definition, settings.sizes)[0]
     numpy_names = {"int": "int32" if target == "keras" else "int64", "bool": "bool"}
     inputs = [

@@ -128,7 +128,7 @@ def fixed_interfaces(program: Program) -> frozenset[str]:
     The network's own, also where one method calls another with other sizes, and `flatten`, whose result
     depends on the order.
     """
-    families = {program.definitions[which].family for m in program.methods for which in (m.eval, m.train)}
+    families = {program.definitions[which].family for m in program.methods for which in m.elaborations}
     public = {name for name, one in program.definitions.items() if one.family in families}
     flat = {name for name, one in program.definitions.items() if one.name == "flatten" and is_std(one)}
     return frozenset(public | flat)

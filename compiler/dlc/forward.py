@@ -51,7 +51,9 @@ class Request:
 
     @property
     def definition(self) -> ir.Definition:
-        return self.program.definitions[self.program.method(self.method).eval]
+        full = self.program.definition(self.method)
+        given = [i.name in self.inputs for i in full.inputs if i.optional]
+        return self.program.definition(self.method, bare=bool(given) and not any(given))
 
     @property
     def output_names(self) -> tuple[str, ...]:
@@ -95,6 +97,11 @@ def check_inputs(definition: ir.Definition, given: Mapping[str, Array]) -> dict[
             raise stop(
                 "E0802", f"input `{item.name}` is missing", f"it is {type_}: --input {item.name}=FILE.npy"
             )
+    left_out = [item.name for item in definition.inputs if item.optional and item.name not in found]
+    optional = [item.name for item in definition.inputs if item.optional]
+    if left_out and left_out != optional:
+        hint = f"give all optional inputs ({', '.join(optional)}), or none of them"
+        raise stop("E0802", f"the optional input `{left_out[0]}` is missing, and others are given", hint)
     return found
 
 

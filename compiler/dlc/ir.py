@@ -421,6 +421,12 @@ class Method(Struct):
     name: str
     eval: str
     train: str
+    bare: tuple[str, str] | None = None
+    """The same two without the optional inputs; None where it has none."""
+
+    @property
+    def elaborations(self) -> tuple[str, ...]:
+        return (self.eval, self.train, *(self.bare or ()))
 
 
 class Requirement(Struct):
@@ -450,6 +456,12 @@ class Program(Struct):
 
     def method(self, name: str = "forward") -> Method:
         return next(m for m in self.methods if m.name == name)
+
+    def definition(self, method: str = "forward", training: bool = False, bare: bool = False) -> Definition:
+        """The elaboration of a method. `bare`: without its optional inputs."""
+        found = self.method(method)
+        ids = (found.bare or (found.eval, found.train)) if bare else (found.eval, found.train)
+        return self.definitions[ids[training]]
 
     def __str__(self) -> str:
         from dlc.text import print_program

@@ -265,6 +265,9 @@ def _header(program: ir.Program) -> Lines:
         yield f"  parameter {name} = {print_value(expr.value)}"
     for method in program.methods:
         yield f"  method {method.name}: {method.eval} in evaluation, {method.train} in training"
+        if method.bare:
+            evaluation, training = method.bare
+            yield f"    without optional inputs: {evaluation} in evaluation, {training} in training"
     for requirement in program.requirements:
         yield f"  require {requirement.condition}, {print_value(requirement.message)}"
     for weight in program.weights:

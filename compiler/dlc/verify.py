@@ -53,7 +53,7 @@ def verify(program: ir.Program, opaque: frozenset[str] = NONE) -> None:
         if key not in opaque:
             _Body(program, definition, facts, equal).verify()
     for method in program.methods:
-        for key in (method.eval, method.train):
+        for key in method.elaborations:
             if key not in program.definitions:
                 raise InvalidIR(f"method {method.name}: {key} is not defined")
             _weights_listed(program, program.definitions[key])

@@ -57,7 +57,7 @@ class Builder:
 
     def method(self, name: str) -> Entry:
         """The whole network, seen from one method."""
-        definition = self.program.definitions[self.program.method(name).eval]
+        definition = self.program.definition(name)
         return Entry(
             name=self.program.name,
             block="",
@@ -169,7 +169,7 @@ def structure(entry: Entry) -> tuple[object, ...]:
 
 def input_text(program: ir.Program, method: str, builder: Builder) -> list[tuple[str, str]]:
     """The inputs of a method, by name, as types."""
-    definition = program.definitions[program.method(method).eval]
+    definition = program.definition(method)
     return [(i.name, builder.text.type(i.tensor.type)) for i in definition.inputs if i.tensor]
 
 

@@ -96,6 +96,7 @@ def test_a_program_has_a_header_and_its_definitions() -> None:
         "  parameter dim = 2",
         "  parameter k = 0.5",
         "  method forward: N#2 in evaluation, N.train#4 in training",
+        "    without optional inputs: N#5 in evaluation, N.train#6 in training",
         "  state seen: [2] ~ zeros()",
         "  param proj.w: [2, 4] ~ normal(mean=0.0, std=0.1)",
     ]

@@ -79,7 +79,7 @@ def command(
     chosen = method or names[0]
     if chosen not in names:
         raise stop("E0101", f"`{net.label}` has no method `{chosen}`", f"its methods are {', '.join(names)}")
-    definition = program.definitions[program.method(chosen).eval]
+    definition = program.definition(chosen)
     arrays = check_inputs(definition, {n: read_array(p) for n, p in split_inputs(inputs).items()})
     check_sizes(program, definition, arrays)
     stored = read_weights(program, weights) if weights is not None else fresh_weights(program, seed)

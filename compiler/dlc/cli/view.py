@@ -73,7 +73,7 @@ def command(
     if as_json:
         say_json(_json(net.label, chosen, inputs, root))
         return 0
-    batch = batch_size(program.definitions[program.method(chosen).eval])
+    batch = batch_size(program.definition(chosen))
     if not isinstance(root.flops, dims.Dim) or batch not in dims.variables(root.flops):
         batch = None
     table = Table(builder, batch, depth)

@@ -57,7 +57,7 @@ class Painter:
         self.text = SizeText(self.program, self.sizes)
         self.counter = Counter(self.program)
         self.graphs: dict[tuple[str, str, bool], Graph] = {}
-        self.main = self.program.definitions[self.program.method(self.method).eval]
+        self.main = self.program.definition(self.method)
         if self.depth is None:
             self.choose()
 

@@ -129,13 +129,16 @@ def _elaborate_net(session: Session, module: LoadedModule, block: BlockValue) ->
         for name in methods_of(declaration):
             pair = [elaborate_method(session, module, block, name, training) for training in (False, True)]
             made.extend(pair)
-            methods.append(ir.Method(name=name, eval=pair[0].definition.id, train=pair[1].definition.id))
             absent = frozenset(i.name for i in pair[0].definition.inputs if i.optional)
-            if absent:
-                made.extend(
-                    elaborate_method(session, module, block, name, training, absent=absent)
-                    for training in (False, True)
-                )
+            bare = [
+                elaborate_method(session, module, block, name, training, absent=absent)
+                for training in ((False, True) if absent else ())
+            ]
+            made.extend(bare)
+            ids = [each.definition.id for each in (*pair, *bare)]
+            methods.append(
+                ir.Method(name=name, eval=ids[0], train=ids[1], bare=(ids[2], ids[3]) if absent else None)
+            )
         if not methods:
             raise fail(
                 "E0234",

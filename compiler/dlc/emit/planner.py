@@ -97,10 +97,7 @@ class Planner:
         order: dict[str, list[Definition]] = {}
         seen: set[str] = set()
         done: dict[str, None] = {}
-        roots = [key for method in self.program.methods for key in (method.eval, method.train)]
-        net = {self.program.definitions[key].family for key in roots}
-        # The methods without their optional inputs, too.
-        roots += [key for key, d in self.program.definitions.items() if d.family in net]
+        roots = [key for method in self.program.methods for key in method.elaborations]
         stack: list[tuple[str, Iterator[str]]] = []
 
         def enter(key: str) -> None:
@@ -173,7 +170,7 @@ class Planner:
             registry.units[key] = built
 
     def _is_model(self, definition: Definition) -> bool:
-        keys = {key for method in self.program.methods for key in (method.eval, method.train)}
+        keys = {key for method in self.program.methods for key in method.elaborations}
         return definition.id in keys
 
     def _builder(self, atoms: list[list[Definition]], registry: Registry, name: str) -> UnitBuilder:

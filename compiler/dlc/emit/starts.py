@@ -36,7 +36,7 @@ def find_starts(program: Program) -> Starts:
     final: dict[str, Start] = {w.path: (w.init, tuple(w.init_args.items())) for w in program.weights}
     starts = Starts()
     seen: set[tuple[str, str]] = set()
-    todo = [(key, "") for method in program.methods for key in (method.eval, method.train)]
+    todo = [(key, "") for method in program.methods for key in method.elaborations]
     while todo:
         key, prefix = todo.pop()
         if (key, prefix) in seen:

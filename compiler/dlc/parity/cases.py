@@ -93,6 +93,8 @@ class Point:
     training: bool
     seed: int
     sizes: Sizes
+    bare: bool = False
+    """Without the optional inputs."""
 
     @property
     def mode(self) -> str:
@@ -100,16 +102,12 @@ class Point:
 
     def __str__(self) -> str:
         sizes = " ".join(f"{name}={size}" for name, size in self.sizes.items())
-        return " ".join(filter(None, (self.method, self.mode, f"seed {self.seed}", sizes)))
+        inputs = "without optional inputs" if self.bare else ""
+        return " ".join(filter(None, (self.method, self.mode, f"seed {self.seed}", sizes, inputs)))
 
 
 def program_label(program: ir.Program) -> str:
     return f"{program.name}.{program.preset}" if program.preset else program.name
-
-
-def definition_of(program: ir.Program, method: str, training: bool) -> ir.Definition:
-    elaborated = program.method(method)
-    return program.definitions[elaborated.train if training else elaborated.eval]
 
 
 def size_variables(definition: ir.Definition) -> tuple[str, ...]:
@@ -123,14 +121,15 @@ def size_variables(definition: ir.Definition) -> tuple[str, ...]:
 
 
 def points(program: ir.Program, settings: ParitySettings) -> Iterator[Point]:
-    """Every point, in order: methods, then modes, sizes and seeds."""
+    """Every point, in order: methods with and without optional inputs, then modes, sizes and seeds."""
     for method in program.methods:
-        for mode in settings.modes:
-            training = mode == "train"
-            definition = definition_of(program, method.name, training)
-            for sizes in size_choices(program, definition, settings.sizes):
-                for seed in settings.seeds:
-                    yield Point(method.name, training, seed, sizes)
+        for bare in (False, True) if method.bare else (False,):
+            for mode in settings.modes:
+                training = mode == "train"
+                definition = program.definition(method.name, training, bare)
+                for sizes in size_choices(program, definition, settings.sizes):
+                    for seed in settings.seeds:
+                        yield Point(method.name, training, seed, sizes, bare)
 
 
 def size_choices(

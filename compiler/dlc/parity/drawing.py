@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dlc import ir
-from dlc.parity.cases import Point, definition_of
+from dlc.parity.cases import Point
 from dlc.parity.worker import Array
 from dlc.parity.worker import Draw as StandardDraw
 from dlc.reference.expressions import concrete, evaluate
@@ -76,7 +76,7 @@ def draw_inputs(
 
     `full_rows`: every row of a bool input has a true value, even where a row of false is due.
     """
-    definition = definition_of(program, point.method, point.training)
+    definition = program.definition(point.method, point.training, point.bare)
     shapes = Shapes.of(definition, point.sizes)
     open_integers = [
         name for name, item in shapes.items.items() if item and item[0] == "int" and name not in chosen

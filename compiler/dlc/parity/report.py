@@ -225,6 +225,7 @@ def tensor_json(case: CaseResult, comparison: Comparison) -> dict[str, Any]:
         "dtype": case.dtype,
         "method": point.method,
         "mode": point.mode,
+        "optional_inputs": not point.bare,
         "seed": point.seed,
         "sizes": dict(point.sizes),
     }

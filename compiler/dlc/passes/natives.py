@@ -42,7 +42,7 @@ def prune(program: ir.Program, native_ids: frozenset[str]) -> ir.Program:
 
     A native's own definition stays, for its signature; verify the result with `opaque=native_ids`.
     """
-    roots = {key for method in program.methods for key in (method.eval, method.train)}
+    roots = {key for method in program.methods for key in method.elaborations}
     reached: set[str] = set()
     todo = [*roots, *program.definitions.keys() - _called(program)]
     while todo:

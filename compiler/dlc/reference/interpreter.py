@@ -125,12 +125,17 @@ class Interpreter:
         training: bool = False,
         samples: SampleSource | None = None,
     ) -> Result:
-        """One execution. Absent optional inputs are left out of `inputs`.
+        """One execution. Optional inputs are given all, or left out of `inputs` all.
 
-        Raises CheckError where a `require` on sizes does not hold, ValueError for wrong shapes.
+        Raises CheckError where a `require` on sizes does not hold, ValueError for wrong shapes and for
+        inputs that are missing.
         """
-        elaborated = self.program.method(method)
-        definition = self.program.definitions[elaborated.train if training else elaborated.eval]
+        optional = [i.name for i in self.program.definition(method).inputs if i.optional]
+        bare = bool(optional) and not any(name in inputs for name in optional)
+        definition = self.program.definition(method, training, bare)
+        for item in definition.inputs:
+            if item.tensor is not None and item.name not in inputs:
+                raise ValueError(f"the input `{item.name}` is missing")
         noise = None if self.perturb is None else generator(self.perturb, "perturb")
         run = _Run(self.program, weights, samples or SampleSource(0), Tape(noise))
         return run.method(definition, inputs)
