@@ -48,10 +48,11 @@ class Carried:
     """Those of them that every round makes from the size before: unrolled, they fit one number of rounds."""
 
     def held(self, expr: Expr, strand: Strand) -> Expr | None:
-        """A size after all loops that a table held in its last round."""
+        """A size after all loops that a table held in its last round. Numbers say nothing of where they are
+        from: one that is in a table, too, is that by chance."""
         if strand.chain or (strand.definition.id, ()) not in self.known:
             return None
-        tables = self._tables(strand)
+        tables = {k: pair for k, pair in self._tables(strand).items() if not isinstance(pair[0], Const)}
         if not self._lossy(expr, strand):
             tables = {key: pair for key, pair in tables.items() if key in self.grown}
         return self._seen(expr, strand, tables) if tables else None
