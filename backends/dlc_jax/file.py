@@ -85,9 +85,11 @@ class File:
                     self.evaluation_draws.add(unit.name)
 
     def local_names(self) -> frozenset[str]:
-        """Every name that some function of the file binds."""
+        """Every name that some function of the file binds, and those of the functions that compute sizes."""
         names: set[str] = set()
         for unit in self.plan.units:
+            names.update(function.name for function in unit.functions)
+            names.update(table.name for table in unit.tables)
             names.update(argument.name for argument in unit.arguments)
             for method in unit.methods:
                 names.update(each.name for each in method.inputs)

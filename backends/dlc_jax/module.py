@@ -9,7 +9,7 @@ from dlc.backend import SourceLine
 from dlc.emit.header import module_docstring, write_config
 from dlc.emit.plan import FilePlan, MethodPlan, ReadSizes, TensorArgument, Unit
 from dlc.emit.printer import FileWriter
-from dlc.emit.size_tables import write_size_tables
+from dlc.emit.size_tables import write_size_functions
 from dlc_jax.body import Body
 from dlc_jax.construct import Construct, init_name, paragraph
 from dlc_jax.file import File, output_class
@@ -65,7 +65,7 @@ class Module:
     # ------------------------------------------------------------ units
 
     def write_unit(self, writer: FileWriter, unit: Unit) -> None:
-        write_size_tables(writer, unit, self.file.imports)
+        write_size_functions(writer, unit, self.file.imports)
         for method in unit.methods:
             self.write_output_class(writer, unit, method)
         if unit.kind == "fn":

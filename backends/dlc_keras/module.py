@@ -27,7 +27,7 @@ from dlc.emit.plan import (
     Unit,
 )
 from dlc.emit.printer import FileWriter
-from dlc.emit.size_tables import write_size_tables
+from dlc.emit.size_tables import write_size_functions
 from dlc.ir import Expr
 from dlc_keras.body import write_body
 from dlc_keras.construction import Constructor, Scope
@@ -96,7 +96,7 @@ def write_helpers(writer: FileWriter, file: File) -> None:
 
 def write_units(writer: FileWriter, file: File) -> None:
     for unit in file.plan.units:
-        write_size_tables(writer, unit, set())
+        write_size_functions(writer, unit, set())
         for method in unit.methods:
             write_record(writer, unit, method)
         if unit.kind == "fn":

@@ -14,7 +14,7 @@ from dlc.emit import plan
 from dlc.emit.expressions import Text, literal
 from dlc.emit.header import module_docstring, signature, write_config
 from dlc.emit.printer import FileWriter
-from dlc.emit.size_tables import write_size_tables
+from dlc.emit.size_tables import write_size_functions
 from dlc_torch.blocks import BLOCKS
 from dlc_torch.body import BodyPrinter, is_constant, record_name, write_body
 from dlc_torch.code import CodePrinter
@@ -109,7 +109,7 @@ class ModulePrinter:
     # -------------------------------------------------- units
 
     def unit(self, writer: FileWriter, unit: plan.Unit) -> None:
-        write_size_tables(writer, unit, set())
+        write_size_functions(writer, unit, set())
         for method in unit.methods:
             self.record(writer, unit, method)
         if unit.kind == "fn":

@@ -66,7 +66,9 @@ class Operation(Struct):
     """An operator or compile-time function applied to expressions.
 
     `op`: `+ - * / // % ** neg == != < <= > >= and or not in "not in" if index tuple` and the functions
-    `range enumerate zip reversed len ceil sum max min int sqrt log ...`.
+    `range enumerate zip reversed len ceil sum max min int sqrt log ...`; `call` is a `StaticFunction`, whose
+    name is the first argument. Only inside of these, `slice` is what an index may be, and `comprehension` has
+    its element, targets (a constant), iterable and perhaps a condition.
     """
 
     kind: Literal["operation"] = "operation"
@@ -76,6 +78,61 @@ class Operation(Struct):
 
 
 Expr: TypeAlias = Const | Ref | Operation
+
+# ---------------------------------------------------------------- compile-time functions
+
+
+class Let(Struct):
+    """`name = value`; several names take the items of a list."""
+
+    kind: Literal["let"] = "let"
+    names: tuple[str, ...]
+    value: Expr
+
+
+class When(Struct):
+    """`if`, with what else is done (perhaps nothing)."""
+
+    kind: Literal["when"] = "when"
+    condition: Expr
+    body: tuple[Step, ...]
+    orelse: tuple[Step, ...] = ()
+
+
+class Each(Struct):
+    """`for`."""
+
+    kind: Literal["each"] = "each"
+    targets: tuple[str, ...]
+    iterable: Expr
+    body: tuple[Step, ...]
+
+
+class Result(Struct):
+    """`return`."""
+
+    kind: Literal["result"] = "result"
+    value: Expr
+
+
+Step: TypeAlias = Let | When | Each | Result
+
+
+class StaticFunction(Struct):
+    """A compile-time function of the user, as its text has it: what is called stays a call.
+
+    The expressions in it have no values; their references (scope "local") are its parameters and variables.
+    `example` is a value of the result's type, that of a parameter is its reference's.
+    """
+
+    name: str
+    doc: str = ""
+    parameters: tuple[Ref, ...]
+    defaults: Mapping[str, Const] = {}
+    example: Value
+    body: tuple[Step, ...]
+    at: Location
+
 
 # ---------------------------------------------------------------- types and values
 
@@ -453,6 +510,8 @@ class Program(Struct):
     definitions: Mapping[str, Definition]
     weights: tuple[WeightSpec, ...]
     requirements: tuple[Requirement, ...] = ()
+    functions: Mapping[str, StaticFunction] = {}
+    """The compile-time functions that expressions call, those that others call first."""
 
     def method(self, name: str = "forward") -> Method:
         return next(m for m in self.methods if m.name == name)

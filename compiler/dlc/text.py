@@ -76,6 +76,14 @@ def _expression(expr: ir.Expr) -> tuple[str, int]:
             return f"{_bracketed(values, ATOM)}[{print_expression(position)}]", ATOM
         case (("tuple" | "list"), items):
             return f"[{', '.join(print_expression(item) for item in items)}]", ATOM
+        case "slice", bounds:
+            return ":".join("" if b == ir.Const(value=None) else print_expression(b) for b in bounds), ATOM
+        case "comprehension", (element, ir.Const(value=targets), iterable, *conditions):
+            wanted = "".join(f" if {print_expression(condition)}" for condition in conditions)
+            loop = f"for {', '.join(targets)} in {print_expression(iterable)}{wanted}"
+            return f"[{print_expression(element)} {loop}]", ATOM
+        case "call", (ir.Const(value=name), *given):
+            return f"{name}({', '.join(map(print_expression, given))})", ATOM
         case op, (left, right) if op in PRECEDENCE:
             first, second = (own + 1, own) if op == "**" else (own, own + 1)
             return f"{_bracketed(left, first)} {op} {_bracketed(right, second)}", own
@@ -276,8 +284,36 @@ def _header(program: ir.Program) -> Lines:
         yield f"  {weight.kind} {weight.path}: [{shape}] ~ {weight.init}({arguments})"
 
 
+def _function(function: ir.StaticFunction) -> Lines:
+    parameters = []
+    for each in function.parameters:
+        default = function.defaults.get(each.name)
+        parameters.append(each.name if default is None else f"{each.name}={print_expression(default)}")
+    yield f"fn {function.name}({', '.join(parameters)}), from {function.at.file}"
+    yield from _indented(_steps(function.body))
+
+
+def _steps(steps: Iterable[ir.Step]) -> Lines:
+    for step in steps:
+        match step:
+            case ir.Let(names=names, value=value):
+                yield f"{', '.join(names)} = {print_expression(value)}"
+            case ir.Result(value=value):
+                yield f"return {print_expression(value)}"
+            case ir.Each(targets=targets, iterable=iterable, body=body):
+                yield f"for {', '.join(targets)} in {print_expression(iterable)}"
+                yield from _indented(_steps(body))
+            case ir.When(condition=condition, body=body, orelse=orelse):
+                yield f"if {print_expression(condition)}"
+                yield from _indented(_steps(body))
+                if orelse:
+                    yield "else"
+                    yield from _indented(_steps(orelse))
+
+
 def print_program(program: ir.Program) -> str:
-    """The whole program: its header, then its definitions in order."""
+    """The whole program: its header, its compile-time functions, then its definitions in order."""
     parts = ["\n".join(_header(program)) + "\n"]
+    parts.extend("\n".join(_function(function)) + "\n" for function in program.functions.values())
     parts.extend(print_definition(definition) for definition in program.definitions.values())
     return "\n".join(parts)

@@ -108,9 +108,11 @@ _STATIC: Mapping[str, Callable[..., Any]] = {
 }
 
 
-NUMERIC = frozenset(_STATIC) - {"range", "len", "int", "float"}
+FUNCTIONS = frozenset(_STATIC)
+"""What computes a number or a list of some."""
+NUMERIC = FUNCTIONS - {"range", "len", "int", "float"}
 """Names that are also tensor functions: compile-time where every argument is."""
-NAMES = frozenset({*_STATIC, "enumerate", "zip", "reversed", *distributions.DISTRIBUTIONS}) - {"float", "int"}
+NAMES = FUNCTIONS - {"float", "int"} | {"enumerate", "zip", "reversed", *distributions.DISTRIBUTIONS}
 _USAGE = {
     "range": "range(8), range(1, 8) or range(0, 8, 2)",
     "sum": "sum([1, 2])",

@@ -69,6 +69,10 @@ class Session:
         self.reported: set[tuple[str, int, int]] = set()
         self.locations: dict[tuple[int, int, int], Location] = {}
         self.modules: dict[int, LoadedModule] = {}
+        self.static_functions: dict[str, ir.StaticFunction | None] = {}
+        """The compile-time functions that were called; None for one that has no such form."""
+        self.static_names: dict[syntax.Function, str] = {}
+        """Their names in the program."""
 
     def known(self, size: int | Dim) -> int | Dim:
         """A size with the established facts applied (`H % 8 == 0` makes H a multiple of 8)."""

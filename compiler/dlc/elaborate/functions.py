@@ -5,14 +5,14 @@ from __future__ import annotations
 from contextlib import suppress
 
 from dlc import values
-from dlc.elaborate import calling, definitions, primitives
+from dlc.elaborate import calling, definitions, primitives, static_functions
 from dlc.elaborate.arguments import Arguments, bind
 from dlc.elaborate.declared_types import check_static, fits, show_type
 from dlc.elaborate.dispatch import run
 from dlc.elaborate.failure import Failed, fail
 from dlc.elaborate.frame import Builder, Frame, Returned
 from dlc.ir import Const, Expr
-from dlc.values import AnyValue, FunctionValue, TensorValue
+from dlc.values import STATIC, AnyValue, FunctionValue, TensorValue
 from dlc_grammar import syntax
 
 
@@ -58,7 +58,7 @@ def _filled(frame: Frame, declaration: syntax.Function, given: Arguments, node: 
 def run_static_function(
     frame: Frame, function: FunctionValue, given: Arguments, node: syntax.Node
 ) -> AnyValue:
-    """Run a compile-time function; its result keeps only its value and its arguments' names."""
+    """Run a compile-time function. Its result is said as the call, or by what it makes of the arguments."""
     declaration = function.declaration
     assert declaration.body is not None
     what = f"`{declaration.name.id}`"
@@ -70,6 +70,7 @@ def run_static_function(
     for parameter in declaration.params:
         value, span = bound[parameter.name.id]
         inner.names[parameter.name.id] = check_static(frame, parameter, value, span, what)
+    passed = list(inner.names.values())
     try:
         with suppress(Returned):
             run(inner, declaration.body.statements)
@@ -94,4 +95,6 @@ def run_static_function(
             f"it returned {values.describe(result)}",
             help="make the body and the type after `->` agree",
         )
-    return result
+    if not isinstance(result, STATIC):
+        return result
+    return static_functions.called(frame, function, passed, result)

@@ -220,6 +220,7 @@ def _program(
         definitions=reached,
         weights=weights,
         requirements=tuple(unique.values()),
+        functions={name: made for name, made in session.static_functions.items() if made is not None},
     )
 
 

@@ -6,7 +6,7 @@ In: the definitions that a unit is merged from. Out: `Source`s, each with its va
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -52,6 +52,8 @@ class UnitTerms:
     functions: set[str] = field(default_factory=set)
     """Names of the file's functions and classes so far."""
     tables: list[SizeTable] = field(default_factory=list)
+    callables: Mapping[str, Callable[..., Value]] = field(default_factory=dict)
+    """The compile-time functions of the text, by name."""
     called: set[str] = field(default_factory=set)
     """The functions of `tables` that the unit needs."""
 

@@ -6,7 +6,7 @@ in the caller's terms, for constructors, calls of functions and calls of layers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from dlc.emit.arguments import Source
@@ -16,7 +16,7 @@ from dlc.emit.merge import CannotMerge, Strand
 from dlc.emit.naming import SIZE_NAMES
 from dlc.emit.starts import Starts
 from dlc.emit.terms import Terms
-from dlc.ir import Call, Const, Definition, Expr, Layer
+from dlc.ir import Call, Const, Definition, Expr, Layer, Value
 
 
 @dataclass(slots=True)
@@ -55,6 +55,8 @@ class Registry:
     natives: frozenset[str]
     flags: FlagTable
     starts: Starts
+    callables: Mapping[str, Callable[..., Value]] = field(default_factory=dict)
+    """The compile-time functions of the text, by name."""
     units: dict[str, Built] = field(default_factory=dict)
 
     def callee(self, keys: Iterable[str]) -> Callee:

@@ -286,6 +286,15 @@ class Carried:
             and self.closing(expr, strand) is None
         )
 
+    def forgotten(
+        self, local: list[Expr], raw: list[Expr], strands: Sequence[Strand], hint: str
+    ) -> Expr | None:
+        """A formula or table for a size that says a loop variable of another round. That its values agree, or
+        fit a formula that rounds, is chance."""
+        if not any(map(self._lossy, raw, strands)):
+            return None
+        return self.formula(local, raw, strands) or self.table(raw, strands, hint)
+
     def _lossy(self, expr: Expr, strand: Strand) -> bool:
         """Whether a name of the expression is out of the strand's sight."""
         if isinstance(expr, Operation):

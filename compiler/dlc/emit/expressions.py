@@ -12,6 +12,7 @@ from enum import IntEnum
 
 from dlc.dims import Dim, Tree, to_tree
 from dlc.emit.expression_layout import constant
+from dlc.emit.forms import named_values
 from dlc.ir import Const, Expr, Operation, Ref
 
 
@@ -194,6 +195,8 @@ Resolver = Callable[[Ref], Text | str]
 MATH = frozenset(
     ["sqrt", "log", "exp", "ceil", "floor", "prod", "sin", "cos", "tan", "tanh", "log2", "gcd", "lcm"]
 )
+REDUCERS = frozenset(("sum", "max", "min", "prod"))
+"""Functions of one list, which may be a generator."""
 BUILTIN = frozenset(
     (
         *("range", "enumerate", "zip", "reversed", "len", "sum", "max", "min", "int", "float", "abs"),
@@ -250,7 +253,13 @@ class ExpressionPrinter:
             return self.product(args[0].args)
         if op == "call" and isinstance(args[0], Const):
             return call(args[0].value, *map(self, args[1:]))
-        items = [self(argument) for argument in args]
+        if op == "comprehension":
+            return call("tuple", self.comprehension(args))
+        match args:
+            case (Operation(op="comprehension", args=inner),) if op in REDUCERS:
+                items = [self.comprehension(inner)]
+            case _:
+                items = [self(argument) for argument in args]
         match op:
             case "neg":
                 return negative(items[0])
@@ -277,6 +286,20 @@ class ExpressionPrinter:
             return call(f"math.{op}", *items)
         assert op in BUILTIN, f"no Python form of `{op}`"
         return call(op, *items)
+
+    def comprehension(self, args: tuple[Expr, ...]) -> Text:
+        """`element for a, b in iterable if condition`, as the only argument of a call."""
+        element, targets, iterable, *conditions = args
+        assert isinstance(targets, Const)
+        read = {name for expr in (element, *conditions) for name, _ in named_values(expr)}
+        names = [self.target(name) if name in read else "_" for name in targets.value]
+        walked = self(iterable).within(Precedence.OR)
+        wanted = "".join(f" if {self(condition).within(Precedence.OR)}" for condition in conditions)
+        return Text(f"{self(element).item} for {', '.join(names)} in {walked}{wanted}")
+
+    def target(self, name: str) -> str:
+        """A variable of a loop."""
+        return str(self.resolve(Ref(name=name, value=None, scope="local")))
 
     def product(self, factors: tuple[Expr, ...]) -> Text:
         """`channels * 7 * 7`."""

@@ -21,14 +21,9 @@ ARITHMETIC: Mapping[str, Callable[[Any, Any], Any]] = {
     "%": operator.mod,
     "**": operator.pow,
 }
-COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
-    "==": operator.eq,
-    "!=": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
+ROUNDING = frozenset(("call", "max", "min", "ceil", "floor", "round", "int", "abs"))
+FUNCTION = "function"
+"""The scope of the name of a function that an expression calls."""
 
 
 def same(a: Value, b: Value) -> bool:
@@ -113,47 +108,24 @@ def pruned(local: list[Expr]) -> list[Expr]:
 
 
 def named_values(expr: Expr) -> dict[tuple[str, str], Value]:
-    """The values of an expression's references, by name and scope."""
+    """The values of an expression's references, by name and scope; the functions that it calls are among
+    them, without a value."""
     match expr:
         case Ref():
             return {(expr.name, expr.scope): expr.value}
         case Operation():
             found: dict[tuple[str, str], Value] = {}
+            if expr.op == "call" and isinstance(expr.args[0], Const):
+                found[expr.args[0].value, FUNCTION] = ...
             for argument in expr.args:
                 found.update(named_values(argument))
             return found
     return {}
 
 
-def evaluated(expr: Expr, values: dict[tuple[str, str], Value]) -> Value:
-    """The value of an expression under other values of its names; `...` where it has none."""
-    match expr:
-        case Const(value=value):
-            return value
-        case Ref():
-            return values.get((expr.name, expr.scope), ...)
-        case Operation(op=op, args=(left, right)) if op in ARITHMETIC:
-            pair = evaluated(left, values), evaluated(right, values)
-            if not all(isinstance(side, int | float) and not isinstance(side, bool) for side in pair):
-                return ...
-            try:
-                return ARITHMETIC[op](*pair)
-            except (ArithmeticError, ValueError):
-                return ...
-        case Operation(op="if", args=(condition, then, orelse)):
-            decided = evaluated(condition, values)
-            return evaluated(then if decided else orelse, values) if isinstance(decided, bool) else ...
-        case Operation(op=op, args=(left, right)) if op in COMPARISONS:
-            pair = evaluated(left, values), evaluated(right, values)
-            return ... if ... in pair else COMPARISONS[op](*pair)
-        case Operation(op="index", args=(items, place)):
-            found, at = evaluated(items, values), evaluated(place, values)
-            if isinstance(found, tuple) and isinstance(at, int) and -len(found) <= at < len(found):
-                return found[at]
-        case Operation(op="len", args=(items,)):
-            listed = evaluated(items, values)
-            return len(listed) if isinstance(listed, tuple) else ...
-    return ...
+def rounds(expr: Expr) -> bool:
+    """Whether an expression has an operation that gives many arguments the same value."""
+    return isinstance(expr, Operation) and (expr.op in ROUNDING or any(map(rounds, expr.args)))
 
 
 def simplified(op: str, args: tuple[Expr, ...], value: Value) -> Expr:

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
 from dlc.emit.forms import skeleton
-from dlc.ir import Distribution, Expr, Location, Operation, TensorType
+from dlc.ir import Distribution, Expr, Location, Operation, StaticFunction, TensorType
 from dlc_grammar.record import Struct
 
 
@@ -443,6 +443,8 @@ class Unit(Piece):
     at: Location
     tables: tuple[SizeTable, ...] = ()
     """Functions that compute sizes for its loops."""
+    functions: tuple[StaticFunction, ...] = ()
+    """Compile-time functions of the text that it is the first to call."""
 
 
 class ConfigField(Piece):

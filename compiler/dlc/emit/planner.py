@@ -15,12 +15,14 @@ from math import prod
 
 from dlc.emit.arguments import annotate
 from dlc.emit.callees import Registry
+from dlc.emit.evaluation import callables
 from dlc.emit.flags import FlagTable, nodes
 from dlc.emit.merge import CannotMerge
 from dlc.emit.naming import unit_name
 from dlc.emit.plan import ConfigField, FilePlan, Unit
 from dlc.emit.specialise import specialised
 from dlc.emit.starts import find_starts
+from dlc.emit.static_functions import with_functions
 from dlc.emit.units import UnitBuilder
 from dlc.emit.unread import without_unread
 from dlc.ir import Call, Definition, Program
@@ -66,10 +68,11 @@ class Planner:
     def plan(self) -> FilePlan:
         program = self.program
         flags, starts = FlagTable(program.definitions), find_starts(program)
-        registry = Registry(program.definitions, self.natives, flags, starts)
+        registry = Registry(program.definitions, self.natives, flags, starts, callables(program.functions))
         families = self._families()
         functions = {d[0].name for d in families if d[0].kind == "fn"}
-        self.reserved |= functions
+        target, self.reserved = self.reserved, self.reserved | functions | program.functions.keys()
+        self.names |= program.functions.keys()
         for family in families:
             self._family(family, registry)
         parameters = program.parameters.items()
@@ -88,7 +91,7 @@ class Planner:
                 natives=frozenset(self.used_natives),
             )
         )
-        return without_unread(plan)
+        return with_functions(without_unread(plan), program.functions, target)
 
     # ------------------------------------------------------------ families
 

@@ -19,7 +19,8 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from dlc import statics
-from dlc.emit.forms import ARITHMETIC, evaluated, named_values, same, same_form, simplified, skeleton
+from dlc.emit.evaluation import evaluated
+from dlc.emit.forms import ARITHMETIC, named_values, same, same_form, simplified, skeleton
 from dlc.emit.formulas import remainder
 from dlc.emit.merge import Strand
 from dlc.ir import Const, Expr, Operation, Ref, Value
@@ -143,7 +144,7 @@ class Finder:
         if len(found) < len(inner):
             return None
         pattern = next((pattern for _, pattern in found if pattern is not None), None)
-        sizes = [last.size if pattern is None else filled(pattern, last, self.running) for last, _ in found]
+        sizes = [last.size if pattern is None else self._filled(pattern, last) for last, _ in found]
         return [
             Visit(last.strand.ancestor(level + 1), size) for (last, _), size in zip(found, sizes, strict=True)
         ]
@@ -169,6 +170,27 @@ class Finder:
                 return self.express(target, end.strand, {hole: (end.size, running)}), with_hole(
                     target, end, running
                 )
+
+    def _filled(self, pattern: Expr, end: Visit) -> Expr:
+        """What another round makes of its size."""
+
+        def rewrite(expr: Expr) -> Expr:
+            match expr:
+                case Ref(scope="running"):
+                    return end.size
+                case Ref(name=name, scope="round") if name in end.strand.variables:
+                    return end.strand.variables[name]
+                case Operation(op=op, args=(left, right)) if op in ARITHMETIC:
+                    return statics.binary(op, rewrite(left), rewrite(right))
+                case Operation(op=op):
+                    args = tuple(map(rewrite, expr.args))
+                    plain = Operation(op=op, args=tuple(Const(value=arg.value) for arg in args), value=None)
+                    functions = {key: self.value_of(key, end.strand) for key in named_values(plain)}
+                    value = evaluated(plain, functions)
+                    return Operation(op=op, args=args, value=expr.value if value is ... else value)
+            return expr
+
+        return rewrite(pattern)
 
     def _agreed(self, updates: Sequence[tuple[Expr, Strand, Value, Value]]) -> Expr | None:
         """One expression that is right after every round."""
@@ -217,21 +239,3 @@ def with_hole(target: Expr, end: Visit, running: Ref | None) -> Expr:
         return expr
 
     return rewrite(target)
-
-
-def filled(pattern: Expr, end: Visit, running: str) -> Expr:
-    """What another round makes of its size."""
-
-    def rewrite(expr: Expr) -> Expr:
-        match expr:
-            case Ref(scope="running"):
-                return end.size
-            case Ref(name=name, scope="round") if name in end.strand.variables:
-                return end.strand.variables[name]
-            case Operation(op=op, args=(left, right)) if op in ARITHMETIC:
-                return statics.binary(op, rewrite(left), rewrite(right))
-            case Operation():
-                return Operation(op=expr.op, args=tuple(map(rewrite, expr.args)), value=expr.value)
-        return expr
-
-    return rewrite(pattern)

@@ -1,4 +1,4 @@
-"""Writes the functions that compute the sizes of layers in loops: plain Python, the same for all targets."""
+"""Writes the functions that compute sizes: plain Python, the same for all targets."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ from dlc.emit.expressions import ExpressionPrinter
 from dlc.emit.forms import named_values
 from dlc.emit.plan import SizeTable, Unit
 from dlc.emit.printer import FileWriter
+from dlc.emit.static_functions import write_function
 from dlc.ir import Operation
 
 
-def write_size_tables(writer: FileWriter, unit: Unit, imports: set[str]) -> None:
-    """The functions that a unit calls; `imports` collects the modules that they need."""
+def write_size_functions(writer: FileWriter, unit: Unit, imports: set[str]) -> None:
+    """Those of the text that a unit is the first to call, and those for its loops; `imports` collects the
+    modules that they need."""
+    for function in unit.functions:
+        write_function(writer, function, imports)
     for table in unit.tables:
         writer.blank(2)
         kind = "int"

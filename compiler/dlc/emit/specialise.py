@@ -32,11 +32,25 @@ from dlc.emit.plan import (
     Unit,
     Variable,
 )
-from dlc.ir import Const, Distribution, Expr, Operation, Ref, TensorType
+from dlc.ir import (
+    Const,
+    Distribution,
+    Each,
+    Expr,
+    Let,
+    Operation,
+    Ref,
+    Result,
+    StaticFunction,
+    TensorType,
+    When,
+)
 from dlc.statics import operation
 from dlc_grammar.record import as_dict, replace
 
 Change = Callable[[Expr], Expr]
+TREES = (Piece, StaticFunction, Let, When, Each, Result)
+"""What has expressions in its fields."""
 
 
 def specialised(plan: FilePlan) -> FilePlan:
@@ -207,7 +221,7 @@ def mapped(value: Any, change: Change) -> Any:
             return tuple([mapped(item, change) for item in value])
         case dict():
             return {key: mapped(item, change) for key, item in value.items()}
-    if not isinstance(value, Piece):
+    if not isinstance(value, TREES):
         return value
     new = {field: mapped(getattr(value, field), change) for field in value.FIELDS}
     same = all(new[field] is getattr(value, field) for field in new)

@@ -14,14 +14,16 @@ from dataclasses import dataclass, field
 from dlc.dims import Dim, to_tree
 from dlc.emit.arguments import UnitTerms
 from dlc.emit.carried import Carried
+from dlc.emit.evaluation import evaluated
 from dlc.emit.forms import (
+    FUNCTION,
     agreed,
     differing,
-    evaluated,
     has_dim,
     has_symbolic,
     named_values,
     pruned,
+    rounds,
     same,
     same_form,
     simplified,
@@ -191,6 +193,10 @@ class Terms:
             found = self._axis([expr.value for expr in local], strands)
             if found is not None:
                 return found
+        if not literal and (agreed(local) is not None or any(map(rounds, local))):
+            chosen = self.carried.forgotten(local, raw, strands, hint)
+            if chosen is not None:
+                return chosen
         chosen = self._by_value(local, strands) or self._by_condition(local, strands)
         if chosen is None and not literal:
             chosen = self.carried.formula(local, raw, strands)
@@ -205,6 +211,7 @@ class Terms:
                 for e in local
             )
             and differing(local) == 1
+            and (first.op != "call" or len({e.args[0] for e in local if isinstance(e, Operation)}) == 1)
         ):
             columns = zip(*(e.args for e in local if isinstance(e, Operation)), strict=True)
             before = zip(*(_aligned(r, e) for r, e in zip(raw, local, strict=True)), strict=True)
@@ -217,8 +224,8 @@ class Terms:
 
     def _by_value(self, local: list[Expr], strands: Sequence[Strand]) -> Expr | None:
         """The expression of some strands that also gives the values of all others: `ratio * channels`
-        where the rest, in which `ratio` is 1, says `channels`."""
-        shapes = {skeleton(expr): expr for expr in local if not isinstance(expr, Const)}
+        where the rest, in which `ratio` is 1, says `channels`. What rounds numbers may fit by chance."""
+        shapes = {skeleton(expr): expr for expr in local if not isinstance(expr, Const) and not rounds(expr)}
         if len(shapes) > 4:
             return None
         for candidate in shapes.values():
@@ -237,6 +244,8 @@ class Terms:
     def value_of(self, key: tuple[str, str], strand: Strand) -> Value:
         """The value of a name of the unit in another strand, `...` where it has none."""
         name, scope = key
+        if scope == FUNCTION:
+            return self.unit.callables.get(name, ...)
         if scope == "local" and name in strand.variables:
             return strand.variables[name].value
         for names, table in (

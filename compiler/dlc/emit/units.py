@@ -123,7 +123,15 @@ class UnitBuilder:
         if kind == "net" and not self.is_model:
             kind = "block"
         own = {n: names[n] for n in sizes}
-        return UnitTerms(kind, self.definitions, parameters, own, taken, functions=self.functions)
+        return UnitTerms(
+            kind,
+            self.definitions,
+            parameters,
+            own,
+            taken,
+            functions=self.functions,
+            callables=self.registry.callables,
+        )
 
     def _text_names(self) -> set[str]:
         """Every variable of the bodies."""
@@ -345,4 +353,6 @@ def axis_name(size: Expr) -> str:
         case Operation(op=op, args=(left, right)) if op in ("+", "-", "*", "//", "**", "%"):
             parts = [f"({axis_name(a)})" if isinstance(a, Operation) else axis_name(a) for a in (left, right)]
             return f"{parts[0]} {op} {parts[1]}"
+        case Operation(op="call", args=(Const(value=name), *given)):
+            return f"{name}({', '.join(map(axis_name, given))})"
     return "_"

@@ -6,12 +6,13 @@ width of which only numbers are left. Types that mention such an option say its 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
-from dlc.emit.plan import Draw, FilePlan, MethodPlan, Piece
-from dlc.emit.specialise import mapped, substitution
+from dlc.emit.plan import Draw, FilePlan, MethodPlan
+from dlc.emit.specialise import TREES, mapped, substitution
 from dlc.emit.units import axis_name
-from dlc.ir import Const, Distribution, Operation, Ref
+from dlc.ir import Const, Distribution, Expr, Operation, Ref
 from dlc_grammar.record import replace
 
 
@@ -33,7 +34,13 @@ def without_unread(plan: FilePlan) -> FilePlan:
 
 
 def collect_options(value: Any, found: set[str]) -> None:
-    """Add the options that code reads. The types in it only document it, except for those of draws."""
+    """Add the options that code reads."""
+    found.update(e.name for e in expressions_of(value) if isinstance(e, Ref) and e.scope == "config")
+
+
+def expressions_of(value: Any) -> Iterator[Expr]:
+    """Every expression in code, and those inside of them. The types in it only document it, except for those
+    of draws."""
     stack = [value]
     while stack:
         current = stack.pop()
@@ -41,12 +48,14 @@ def collect_options(value: Any, found: set[str]) -> None:
             stack += current
         elif isinstance(current, dict):
             stack += current.values()
-        elif isinstance(current, Ref):
-            if current.scope == "config":
-                found.add(current.name)
-        elif isinstance(current, Operation | Distribution):
+        elif isinstance(current, Const | Ref):
+            yield current
+        elif isinstance(current, Operation):
+            yield current
             stack.append(current.args)
-        elif isinstance(current, Piece):
+        elif isinstance(current, Distribution):
+            stack.append(current.args)
+        elif isinstance(current, TREES):
             stack += [getattr(current, field) for field in current.FIELDS]
             if isinstance(current, Draw) and current.type is not None:
                 stack.append(current.type.shape)

@@ -22,6 +22,7 @@ from safetensors.numpy import load_file
 
 @dataclass(frozen=True)
 class Config:
+    width: float = 0.25
     depth: float = 1.0
     drop: float = 0.2
     depth_drop: float = 0.2
@@ -341,6 +342,17 @@ def linear(params: Linear, x: Array) -> Array:
     return x @ params.weight.T + params.bias
 
 
+def round8(c: float) -> int:
+    """The multiple of 8 that is nearest to c, but not less than 9/10 of it."""
+    r = max(8, int(c + 4) // 8 * 8)
+    return r + 8 if r < 0.9 * c else r
+
+
+def blocks(stages: tuple[tuple[int, ...], ...], depth: float) -> int:
+    """The number of blocks in some stages."""
+    return sum(math.ceil(n * depth) for _, _, n, _, _ in stages)
+
+
 def stage_drop(stages: tuple[tuple[int, ...], ...], depth: float) -> list[list[int]]:
     """What `in_drop` is in each round: a round starts where the last one ended."""
     in_drop = 0
@@ -350,6 +362,21 @@ def stage_drop(stages: tuple[tuple[int, ...], ...], depth: float) -> list[list[i
         for _ in range(math.ceil(n * depth)):
             row.append(in_drop)
             in_drop = in_drop + 1
+        sizes.append(row)
+    return sizes
+
+
+def stage_channels(
+    width: float, stages: tuple[tuple[int, ...], ...], depth: float
+) -> list[list[int]]:
+    """What `channels` is in each round: a round starts where the last one ended."""
+    channels = round8(32 * width)
+    sizes = []
+    for _, c, n, _, _ in stages:
+        row = []
+        for _ in range(math.ceil(n * depth)):
+            row.append(channels)
+            channels = round8(c * width)
         sizes.append(row)
     return sizes
 
@@ -374,32 +401,57 @@ class EfficientNetState(NamedTuple):
 def init_efficient_net(key: Array, config: Config) -> EfficientNet:
     keys = jax.random.split(key, 4)
     return EfficientNet(
-        stem=init_conv_bn(keys[0], channels=3, out=8, kernel=3, groups=1),
+        stem=init_conv_bn(
+            keys[0], channels=3, out=round8(32 * config.width), kernel=3, groups=1
+        ),
         stage=tuple(
             tuple(
-                init_mb_conv(key, channels=8, out=8, kernel=k, ratio=ratio)
-                for key in jax.random.split(key, math.ceil(n * config.depth))
+                init_mb_conv(
+                    key,
+                    channels=channels_table[j],
+                    out=round8(c * config.width),
+                    kernel=k,
+                    ratio=ratio,
+                )
+                for key, j in zip(
+                    jax.random.split(key, math.ceil(n * config.depth)),
+                    range(math.ceil(n * config.depth)),
+                )
             )
-            for key, (ratio, _, n, _, k) in zip(
-                jax.random.split(keys[1], len(config.stages)), config.stages
+            for key, (ratio, c, n, _, k), channels_table in zip(
+                jax.random.split(keys[1], len(config.stages)),
+                config.stages,
+                stage_channels(config.width, config.stages, config.depth),
             )
         ),
-        top=init_conv_bn(keys[2], channels=8, out=320, kernel=1, groups=1),
-        fc=init_linear(keys[3], dim=320, out=config.classes),
+        top=init_conv_bn(
+            keys[2],
+            channels=round8(config.stages[-1][1] * config.width),
+            out=round8(1280 * config.width),
+            kernel=1,
+            groups=1,
+        ),
+        fc=init_linear(keys[3], dim=round8(1280 * config.width), out=config.classes),
     )
 
 
 def init_efficient_net_state(config: Config) -> EfficientNetState:
     return EfficientNetState(
-        stem=init_conv_bn_state(out=8),
+        stem=init_conv_bn_state(out=round8(32 * config.width)),
         stage=tuple(
             tuple(
-                init_mb_conv_state(channels=8, out=8, ratio=ratio)
-                for _ in range(math.ceil(n * config.depth))
+                init_mb_conv_state(
+                    channels=channels_table[j],
+                    out=round8(c * config.width),
+                    ratio=ratio,
+                )
+                for j in range(math.ceil(n * config.depth))
             )
-            for ratio, _, n, _, _ in config.stages
+            for (ratio, c, n, _, _), channels_table in zip(
+                config.stages, stage_channels(config.width, config.stages, config.depth)
+            )
         ),
-        top=init_conv_bn_state(out=320),
+        top=init_conv_bn_state(out=round8(1280 * config.width)),
     )
 
 
@@ -428,11 +480,12 @@ def apply(
     )
     x = jax.nn.silu(x)
     stage_states = []
-    for (ratio, _, n, s, k), stages, stages_state, drop_table in zip(
+    for (ratio, c, n, s, k), stages, stages_state, drop_table, channels_table in zip(
         config.stages,
         params.stage,
         state.stage,
         stage_drop(config.stages, config.depth),
+        stage_channels(config.width, config.stages, config.depth),
     ):
         stage_states_ = []
         for j, stage, stage_state in zip(
@@ -443,12 +496,14 @@ def apply(
                 stage,
                 stage_state,
                 x,
-                channels=8,
-                out=8,
+                channels=channels_table[j],
+                out=round8(c * config.width),
                 kernel=k,
                 stride=s if j == 0 else 1,
                 ratio=ratio,
-                drop=config.depth_drop * drop_table[j] / 3,
+                drop=config.depth_drop
+                * drop_table[j]
+                / blocks(config.stages, config.depth),
                 training=training,
                 key=subkey,
             )

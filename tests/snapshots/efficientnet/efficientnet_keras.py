@@ -21,6 +21,7 @@ from safetensors.numpy import load_file
 
 @dataclass(frozen=True)
 class Config:
+    width: float = 0.25
     depth: float = 1.0
     drop: float = 0.2
     depth_drop: float = 0.2
@@ -216,6 +217,17 @@ class MBConv(layers.Layer):
         )
 
 
+def round8(c: float) -> int:
+    """The multiple of 8 that is nearest to c, but not less than 9/10 of it."""
+    r = max(8, int(c + 4) // 8 * 8)
+    return r + 8 if r < 0.9 * c else r
+
+
+def blocks(stages: tuple[tuple[int, ...], ...], depth: float) -> int:
+    """The number of blocks in some stages."""
+    return sum(math.ceil(n * depth) for _, _, n, _, _ in stages)
+
+
 def stage_drop(stages: tuple[tuple[int, ...], ...], depth: float) -> list[list[int]]:
     """What `in_drop` is in each round: a round starts where the last one ended."""
     in_drop = 0
@@ -229,6 +241,21 @@ def stage_drop(stages: tuple[tuple[int, ...], ...], depth: float) -> list[list[i
     return sizes
 
 
+def stage_channels(
+    width: float, stages: tuple[tuple[int, ...], ...], depth: float
+) -> list[list[int]]:
+    """What `channels` is in each round: a round starts where the last one ended."""
+    channels = round8(32 * width)
+    sizes = []
+    for _, c, n, _, _ in stages:
+        row = []
+        for _ in range(math.ceil(n * depth)):
+            row.append(channels)
+            channels = round8(c * width)
+        sizes.append(row)
+    return sizes
+
+
 class EfficientNet(keras.Model):
     """`stages`: expansion, channels, repeats, first stride and kernel of each (table
     1).
@@ -238,26 +265,37 @@ class EfficientNet(keras.Model):
         super().__init__(name="efficient_net")
         self.config = config
         self.seed_generator = keras.random.SeedGenerator()
-        self.stem = ConvBN(3, 8, 3, 2, 1, name="stem")
+        self.stem = ConvBN(3, round8(32 * config.width), 3, 2, 1, name="stem")
         self.stage = []
-        for (ratio, _, n, s, k), drop_table in zip(
-            config.stages, stage_drop(config.stages, config.depth)
+        for (ratio, c, n, s, k), drop_table, channels_table in zip(
+            config.stages,
+            stage_drop(config.stages, config.depth),
+            stage_channels(config.width, config.stages, config.depth),
         ):
             self.stage.append(
                 [
                     MBConv(
-                        8,
-                        8,
+                        channels_table[j],
+                        round8(c * config.width),
                         k,
                         s if j == 0 else 1,
                         ratio,
-                        config.depth_drop * drop_table[j] / 3,
+                        config.depth_drop
+                        * drop_table[j]
+                        / blocks(config.stages, config.depth),
                         name=f"stage_{len(self.stage)}_{j}",
                     )
                     for j in range(math.ceil(n * config.depth))
                 ],
             )
-        self.top = ConvBN(8, 320, 1, 1, 1, name="top")
+        self.top = ConvBN(
+            round8(config.stages[-1][1] * config.width),
+            round8(1280 * config.width),
+            1,
+            1,
+            1,
+            name="top",
+        )
         self.fc = layers.Dense(
             config.classes, kernel_initializer=fan_in_uniform(), name="fc"
         )

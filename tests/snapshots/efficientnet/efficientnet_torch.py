@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Config:
+    width: float = 0.25
     depth: float = 1.0
     drop: float = 0.2
     depth_drop: float = 0.2
@@ -117,6 +118,17 @@ class MBConv(nn.Module):
         )
 
 
+def round8(c: float) -> int:
+    """The multiple of 8 that is nearest to c, but not less than 9/10 of it."""
+    r = max(8, int(c + 4) // 8 * 8)
+    return r + 8 if r < 0.9 * c else r
+
+
+def blocks(stages: tuple[tuple[int, ...], ...], depth: float) -> int:
+    """The number of blocks in some stages."""
+    return sum(math.ceil(n * depth) for _, _, n, _, _ in stages)
+
+
 def stage_drop(stages: tuple[tuple[int, ...], ...], depth: float) -> list[list[int]]:
     """What `in_drop` is in each round: a round starts where the last one ended."""
     in_drop = 0
@@ -130,6 +142,21 @@ def stage_drop(stages: tuple[tuple[int, ...], ...], depth: float) -> list[list[i
     return sizes
 
 
+def stage_channels(
+    width: float, stages: tuple[tuple[int, ...], ...], depth: float
+) -> list[list[int]]:
+    """What `channels` is in each round: a round starts where the last one ended."""
+    channels = round8(32 * width)
+    sizes = []
+    for _, c, n, _, _ in stages:
+        row = []
+        for _ in range(math.ceil(n * depth)):
+            row.append(channels)
+            channels = round8(c * width)
+        sizes.append(row)
+    return sizes
+
+
 class EfficientNet(nn.Module):
     """`stages`: expansion, channels, repeats, first stride and kernel of each (table
     1).
@@ -138,25 +165,38 @@ class EfficientNet(nn.Module):
     def __init__(self, config: Config = Config()) -> None:
         super().__init__()
         self.config = config
-        self.stem = ConvBN(channels=3, out=8, kernel=3, stride=2, groups=1)
+        self.stem = ConvBN(
+            channels=3, out=round8(32 * config.width), kernel=3, stride=2, groups=1
+        )
         self.stage = nn.ModuleList(
             nn.ModuleList(
                 MBConv(
-                    channels=8,
-                    out=8,
+                    channels=channels_table[j],
+                    out=round8(c * config.width),
                     kernel=k,
                     stride=s if j == 0 else 1,
                     ratio=ratio,
-                    drop=config.depth_drop * drop_table[j] / 3,
+                    drop=config.depth_drop
+                    * drop_table[j]
+                    / blocks(config.stages, config.depth),
                 )
                 for j in range(math.ceil(n * config.depth))
             )
-            for (ratio, _, n, s, k), drop_table in zip(
-                config.stages, stage_drop(config.stages, config.depth), strict=True
+            for (ratio, c, n, s, k), drop_table, channels_table in zip(
+                config.stages,
+                stage_drop(config.stages, config.depth),
+                stage_channels(config.width, config.stages, config.depth),
+                strict=True,
             )
         )
-        self.top = ConvBN(channels=8, out=320, kernel=1, stride=1, groups=1)
-        self.fc = nn.Linear(320, config.classes)
+        self.top = ConvBN(
+            channels=round8(config.stages[-1][1] * config.width),
+            out=round8(1280 * config.width),
+            kernel=1,
+            stride=1,
+            groups=1,
+        )
+        self.fc = nn.Linear(round8(1280 * config.width), config.classes)
         nn.init.zeros_(self.fc.bias)
 
     def forward(self, image: Tensor) -> Tensor:

@@ -22,6 +22,7 @@ from safetensors.numpy import load_file
 
 @dataclass(frozen=True)
 class Config:
+    width: float = 0.25
     classes: int = 7
     drop: float = 0.2
     stages: tuple[tuple[int, ...], ...] = ((1, 16, 1, 1), (6, 24, 2, 2))
@@ -263,6 +264,27 @@ def linear(params: Linear, x: Array) -> Array:
     return x @ params.weight.T + params.bias
 
 
+def round8(c: float) -> int:
+    """The multiple of 8 that is nearest to c, but not less than 9/10 of it."""
+    r = max(8, int(c + 4) // 8 * 8)
+    return r + 8 if r < 0.9 * c else r
+
+
+def stage_channels(
+    width: float, stages: tuple[tuple[int, ...], ...]
+) -> list[list[int]]:
+    """What `channels` is in each round: a round starts where the last one ended."""
+    channels = round8(32 * width)
+    sizes = []
+    for _, c, n, _ in stages:
+        row = []
+        for _ in range(n):
+            row.append(channels)
+            channels = round8(c * width)
+        sizes.append(row)
+    return sizes
+
+
 class MobileNetV2(NamedTuple):
     """`stages`: expansion, channels, repeats and first stride of each (the paper's
     table 2).
@@ -283,32 +305,55 @@ class MobileNetV2State(NamedTuple):
 def init_mobile_net_v2(key: Array, config: Config) -> MobileNetV2:
     keys = jax.random.split(key, 4)
     return MobileNetV2(
-        stem=init_conv_bn(keys[0], channels=3, out=8, kernel=3, groups=1),
+        stem=init_conv_bn(
+            keys[0], channels=3, out=round8(32 * config.width), kernel=3, groups=1
+        ),
         stage=tuple(
             tuple(
-                init_inverted_residual(key, channels=8, out=8, ratio=ratio)
-                for key in jax.random.split(key, n)
+                init_inverted_residual(
+                    key,
+                    channels=channels_table[j],
+                    out=round8(c * config.width),
+                    ratio=ratio,
+                )
+                for key, j in zip(jax.random.split(key, n), range(n))
             )
-            for key, (ratio, _, n, _) in zip(
-                jax.random.split(keys[1], len(config.stages)), config.stages
+            for key, (ratio, c, n, _), channels_table in zip(
+                jax.random.split(keys[1], len(config.stages)),
+                config.stages,
+                stage_channels(config.width, config.stages),
             )
         ),
-        top=init_conv_bn(keys[2], channels=8, out=1280, kernel=1, groups=1),
-        fc=init_linear(keys[3], dim=1280, out=config.classes),
+        top=init_conv_bn(
+            keys[2],
+            channels=round8(config.stages[-1][1] * config.width),
+            out=round8(1280 * max(1.0, config.width)),
+            kernel=1,
+            groups=1,
+        ),
+        fc=init_linear(
+            keys[3], dim=round8(1280 * max(1.0, config.width)), out=config.classes
+        ),
     )
 
 
 def init_mobile_net_v2_state(config: Config) -> MobileNetV2State:
     return MobileNetV2State(
-        stem=init_conv_bn_state(out=8),
+        stem=init_conv_bn_state(out=round8(32 * config.width)),
         stage=tuple(
             tuple(
-                init_inverted_residual_state(channels=8, out=8, ratio=ratio)
-                for _ in range(n)
+                init_inverted_residual_state(
+                    channels=channels_table[j],
+                    out=round8(c * config.width),
+                    ratio=ratio,
+                )
+                for j in range(n)
             )
-            for ratio, _, n, _ in config.stages
+            for (ratio, c, n, _), channels_table in zip(
+                config.stages, stage_channels(config.width, config.stages)
+            )
         ),
-        top=init_conv_bn_state(out=1280),
+        top=init_conv_bn_state(out=round8(1280 * max(1.0, config.width))),
     )
 
 
@@ -335,8 +380,11 @@ def apply(
     )
     x = jax.nn.relu6(x)
     stage_states = []
-    for (ratio, _, n, s), stages, stages_state in zip(
-        config.stages, params.stage, state.stage
+    for (ratio, c, n, s), stages, stages_state, channels_table in zip(
+        config.stages,
+        params.stage,
+        state.stage,
+        stage_channels(config.width, config.stages),
     ):
         stage_states_ = []
         for j, stage, stage_state in zip(range(n), stages, stages_state):
@@ -344,8 +392,8 @@ def apply(
                 stage,
                 stage_state,
                 x,
-                channels=8,
-                out=8,
+                channels=channels_table[j],
+                out=round8(c * config.width),
                 stride=s if j == 0 else 1,
                 ratio=ratio,
                 training=training,

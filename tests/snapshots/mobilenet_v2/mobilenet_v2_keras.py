@@ -20,6 +20,7 @@ from safetensors.numpy import load_file
 
 @dataclass(frozen=True)
 class Config:
+    width: float = 0.25
     classes: int = 7
     drop: float = 0.2
     stages: tuple[tuple[int, ...], ...] = ((1, 16, 1, 1), (6, 24, 2, 2))
@@ -161,6 +162,27 @@ class InvertedResidual(layers.Layer):
         return x + h if self.stride == 1 and self.channels == self.out else h
 
 
+def round8(c: float) -> int:
+    """The multiple of 8 that is nearest to c, but not less than 9/10 of it."""
+    r = max(8, int(c + 4) // 8 * 8)
+    return r + 8 if r < 0.9 * c else r
+
+
+def stage_channels(
+    width: float, stages: tuple[tuple[int, ...], ...]
+) -> list[list[int]]:
+    """What `channels` is in each round: a round starts where the last one ended."""
+    channels = round8(32 * width)
+    sizes = []
+    for _, c, n, _ in stages:
+        row = []
+        for _ in range(n):
+            row.append(channels)
+            channels = round8(c * width)
+        sizes.append(row)
+    return sizes
+
+
 class MobileNetV2(keras.Model):
     """`stages`: expansion, channels, repeats and first stride of each (the paper's
     table 2).
@@ -170,14 +192,16 @@ class MobileNetV2(keras.Model):
         super().__init__(name="mobile_net_v2")
         self.config = config
         self.seed_generator = keras.random.SeedGenerator()
-        self.stem = ConvBN(3, 8, 3, 2, 1, name="stem")
+        self.stem = ConvBN(3, round8(32 * config.width), 3, 2, 1, name="stem")
         self.stage = []
-        for ratio, _, n, s in config.stages:
+        for (ratio, c, n, s), channels_table in zip(
+            config.stages, stage_channels(config.width, config.stages)
+        ):
             self.stage.append(
                 [
                     InvertedResidual(
-                        8,
-                        8,
+                        channels_table[j],
+                        round8(c * config.width),
                         s if j == 0 else 1,
                         ratio,
                         name=f"stage_{len(self.stage)}_{j}",
@@ -185,7 +209,14 @@ class MobileNetV2(keras.Model):
                     for j in range(n)
                 ],
             )
-        self.top = ConvBN(8, 1280, 1, 1, 1, name="top")
+        self.top = ConvBN(
+            round8(config.stages[-1][1] * config.width),
+            round8(1280 * max(1.0, config.width)),
+            1,
+            1,
+            1,
+            name="top",
+        )
         self.fc = layers.Dense(
             config.classes, kernel_initializer=fan_in_uniform(), name="fc"
         )

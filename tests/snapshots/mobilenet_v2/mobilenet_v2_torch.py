@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Config:
+    width: float = 0.25
     classes: int = 7
     drop: float = 0.2
     stages: tuple[tuple[int, ...], ...] = ((1, 16, 1, 1), (6, 24, 2, 2))
@@ -77,6 +78,27 @@ class InvertedResidual(nn.Module):
         return x + h if self.stride == 1 and self.channels == self.out else h
 
 
+def round8(c: float) -> int:
+    """The multiple of 8 that is nearest to c, but not less than 9/10 of it."""
+    r = max(8, int(c + 4) // 8 * 8)
+    return r + 8 if r < 0.9 * c else r
+
+
+def stage_channels(
+    width: float, stages: tuple[tuple[int, ...], ...]
+) -> list[list[int]]:
+    """What `channels` is in each round: a round starts where the last one ended."""
+    channels = round8(32 * width)
+    sizes = []
+    for _, c, n, _ in stages:
+        row = []
+        for _ in range(n):
+            row.append(channels)
+            channels = round8(c * width)
+        sizes.append(row)
+    return sizes
+
+
 class MobileNetV2(nn.Module):
     """`stages`: expansion, channels, repeats and first stride of each (the paper's
     table 2).
@@ -85,15 +107,31 @@ class MobileNetV2(nn.Module):
     def __init__(self, config: Config = Config()) -> None:
         super().__init__()
         self.config = config
-        self.stem = ConvBN(channels=3, out=8, kernel=3, stride=2, groups=1)
+        self.stem = ConvBN(
+            channels=3, out=round8(32 * config.width), kernel=3, stride=2, groups=1
+        )
         self.stage = nn.ModuleList(
             nn.ModuleList(
-                InvertedResidual(8, 8, s if j == 0 else 1, ratio) for j in range(n)
+                InvertedResidual(
+                    channels_table[j],
+                    round8(c * config.width),
+                    s if j == 0 else 1,
+                    ratio,
+                )
+                for j in range(n)
             )
-            for ratio, _, n, s in config.stages
+            for (ratio, c, n, s), channels_table in zip(
+                config.stages, stage_channels(config.width, config.stages), strict=True
+            )
         )
-        self.top = ConvBN(channels=8, out=1280, kernel=1, stride=1, groups=1)
-        self.fc = nn.Linear(1280, config.classes)
+        self.top = ConvBN(
+            channels=round8(config.stages[-1][1] * config.width),
+            out=round8(1280 * max(1.0, config.width)),
+            kernel=1,
+            stride=1,
+            groups=1,
+        )
+        self.fc = nn.Linear(round8(1280 * max(1.0, config.width)), config.classes)
         nn.init.zeros_(self.fc.bias)
 
     def forward(self, image: Tensor) -> Tensor:
