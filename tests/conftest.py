@@ -11,6 +11,7 @@ import pytest
 
 from dlc.python_source import ONE_AT_A_TIME
 
+HERE = Path(__file__).parent
 QUICK = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
 """XLA compiles a small network in a fifth of the time without its optimisers. What is computed stays the same
 but for the last bits; sweeps compile as users do."""
@@ -20,6 +21,13 @@ def pytest_configure(config: pytest.Config) -> None:
     sweep = "sweep" in config.option.markexpr.replace("not sweep", "")
     if not sweep and not Path("/dev/nvidiactl").exists():
         os.environ.setdefault("XLA_FLAGS", QUICK)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """`pytest -n 2 --dist loadgroup`: the tests of a file stay together, as they share processes."""
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(HERE))))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -51,7 +51,9 @@ class Spec:
         return self.report.module
 
 
-@pytest.fixture(scope="module", params=SPECS)
+@pytest.fixture(
+    scope="module", params=[pytest.param(path, marks=pytest.mark.xdist_group(path)) for path in SPECS]
+)
 def spec(request: pytest.FixtureRequest) -> Spec:
     """Tests run spec by spec, so that what was elaborated is used again and then given up."""
     return Spec(request.param, api.check(ROOT / request.param))
