@@ -13,6 +13,9 @@ def _net(body: str, inputs: str = "x: float[B, 8]", result: str = "", params: st
 _IMAGE = "x: float[N, 3, H, W]"
 _SEQUENCE = "x: float[B, T, 8]"
 _DENSE = _net("return x -> fc: Linear(8)")
+_IMPORTED = "from std.attention import MultiHeadAttention\n" + _net(
+    "return x -> attn: MultiHeadAttention(2)", _SEQUENCE
+)
 
 _NAMES = (
     Explanation(
@@ -37,14 +40,14 @@ _NAMES = (
         "`from .name import` reads `name.dl` beside the file, `from ..name import` one folder up, and "
         "`from std.name import` a file of the standard library. There are no other libraries.",
         "from std.atention import rope\n" + _DENSE,
-        "from std.attention import rope\n" + _DENSE,
+        _IMPORTED,
     ),
     Explanation(
         "E0104",
         "an imported name that does not exist",
         "The file was found, but it does not declare the name.",
         "from std.attention import ropes\n" + _DENSE,
-        "from std.attention import rope\n" + _DENSE,
+        _IMPORTED,
     ),
     Explanation(
         "E0105",
@@ -53,7 +56,7 @@ _NAMES = (
         "Repeat with `for` while compiling, or with `scan` while the model runs.",
         "block Tree(depth: int)(x: float[B, D]) -> float[B, D] {\n"
         "  return if depth == 0 then x else x -> inner: Tree(depth - 1)\n}\n" + _DENSE,
-        _net("for i in range(3) { x = x -> fc: Linear(8) -> relu }\n  return x"),
+        _net("for _ in range(3) { x = x -> fc: Linear(8) -> relu }\n  return x"),
     ),
     Explanation(
         "E0106",
@@ -61,7 +64,7 @@ _NAMES = (
         "Loops, lists and nested blocks are run while compiling. A budget keeps a slip such as one zero too many from "
         "keeping the compiler busy for hours. `scan` loops while the model runs and costs nothing here.",
         _net("for i in range(10_000_000) { x = relu(x) }\n  return x"),
-        _net("for i in range(10) { x = relu(x) }\n  return x"),
+        _net("for _ in range(10) { x = relu(x) }\n  return x"),
     ),
     Explanation(
         "E0107",
@@ -110,7 +113,7 @@ _NAMES = (
         "the layers of a loop are numbered.",
         _net("for i in range(2) {\n    param w: float[8] ~ ones()\n    x = x * w\n  }\n  return x"),
         "block Scale()(x: float[B, D]) -> float[B, D] {\n  param w: float[D] ~ ones()\n  return x * w\n}\n"
-        + _net("for i in range(2) { x = x -> scale: Scale() }\n  return x"),
+        + _net("for _ in range(2) { x = x -> scale: Scale() }\n  return x"),
     ),
     Explanation(
         "E0113",
@@ -150,7 +153,7 @@ _NAMES = (
         "A file reads files beside it, in folders below, and beside its own folder, links followed. So a model from "
         "elsewhere cannot make the compiler read other files.",
         "from ......secrets import key\n" + _DENSE,
-        "from std.attention import rope\n" + _DENSE,
+        _IMPORTED,
     ),
     Explanation(
         "E0118",
@@ -252,7 +255,7 @@ _CALLS = (
         "something that cannot be looped over",
         "`for` runs while compiling, over lists. To walk over an axis of a tensor, use `scan`.",
         _net("for i in 3 { x = relu(x) }\n  return x"),
-        _net("for i in range(3) { x = relu(x) }\n  return x"),
+        _net("for _ in range(3) { x = relu(x) }\n  return x"),
     ),
     Explanation(
         "E0222",

@@ -13,7 +13,7 @@ from dlc.cli.main import application
 MLP = """\
 ## A small network.
 net MLP(width: int = 4, layers: int = 2)(x: float[B, 8]) -> float[B, 3] {
-  for i in range(layers) { x = x -> h: Linear(width) -> relu }
+  for _ in range(layers) { x = x -> h: Linear(width) -> relu }
   return x -> out: Linear(3)
 }
 preset MLP.wide { width = 16 }
