@@ -524,7 +524,26 @@ _REST = (
     ),
 )
 
+_LINTS = (
+    Explanation(
+        "W005",
+        "two sizes that are not known to be equal",
+        "Equations between sizes are proved for all values, or refuted with numbers. Rarely, for long quotients of "
+        "sums of products, neither is found in reasonable time. The program is then accepted, and if the sizes ever "
+        "differ, only the framework will notice.",
+        _net(
+            "a = ones([(H * W + T * B) // 64])\n  b = ones([-((-H * W - T * B + 63) // 64)])\n"
+            "  return x * mean(a * b)",
+            "x: float[B, H, W, T]",
+        ),
+        _net(
+            "n = (H * W + T * B) // 64\n  a = ones([n])\n  b = ones([n])\n  return x * mean(a * b)",
+            "x: float[B, H, W, T]",
+        ),
+    ),
+)
+
 EXPLANATIONS: dict[str, Explanation] = {
-    explanation.code: explanation for explanation in (*_NAMES, *_CALLS, *_SHAPES, *_REST)
+    explanation.code: explanation for explanation in (*_NAMES, *_CALLS, *_SHAPES, *_REST, *_LINTS)
 }
 """Every code that reading, elaborating and checking a file can give, besides those of the grammar."""

@@ -65,7 +65,6 @@ class Session:
         self.bounds: list[Dim] = []
         """Sizes that `require` established to be 0 or more."""
         self.requirements: list[ir.Requirement] = []
-        self.checks: list[tuple[Expr, Expr, Span]] = []
         self.reported: set[tuple[str, int, int]] = set()
         self.locations: dict[tuple[int, int, int], Location] = {}
         self.modules: dict[int, LoadedModule] = {}
@@ -133,6 +132,22 @@ class Session:
         if key not in self.reported:
             self.reported.add(key)
             self.diagnostics.append(self._with_call(diagnostic))
+
+    def undecided(self, left: int | Dim, right: int | Dim, span: Span) -> None:
+        """Two sizes that had to be equal, and were neither proved so nor refuted (W005)."""
+        calls = [at for _, at in reversed(self.calls) if self.is_user(at.source)]
+        place = span if self.is_user(span.source) or not calls else calls[0]
+        self.report(
+            Diagnostic(
+                "W005",
+                f"{left} and {right} are not known to be equal",
+                place,
+                "this needs them to be",
+                (Note("no sizes were found for which they differ; the proof would have taken too long"),),
+                "write both in the same way, or pass one on instead of computing it again",
+                severity="warning",
+            )
+        )
 
     def _with_call(self, diagnostic: Diagnostic) -> Diagnostic:
         """Sizes are wrong for one use of a block: the note says for which."""

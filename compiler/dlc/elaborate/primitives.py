@@ -46,7 +46,7 @@ def apply_all(
     if types is None:
         types = _types(site)
     for a, b in site.checks:
-        session.checks.append((a, b, span))
+        session.undecided(session.known(a.value), session.known(b.value), span)
     outputs = [frame.builder.tensor(type_) for type_ in types]
     constant = frame.constant and all(
         value.constant or isinstance(value.operand, ir.Static)

@@ -105,7 +105,7 @@ def elaborate_net(session: Session, module: LoadedModule, block: BlockValue) -> 
     if known is not None:
         return replace(known, preset=block.preset)
     made = _elaborate_net(session, module, block)
-    if key is not None and made is not None and not session.diagnostics:
+    if key is not None and made is not None and all(d.severity != "error" for d in session.diagnostics):
         session.loader.programs[key] = made
     return made
 

@@ -146,7 +146,7 @@ class Pattern:
         if isinstance(verdict, Proved):
             return
         if isinstance(verdict, Unknown):
-            session.checks.append((size, expected, span))
+            session.undecided(left, right, span)
             return
         if isinstance(dim, syntax.Literal_) and got is not None and isinstance(left, int):
             raise fail(
