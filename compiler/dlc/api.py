@@ -254,7 +254,7 @@ class CheckReport:
 def check_module(
     module: Module | None, diagnostics: tuple[Diagnostic, ...], only: str | None = None
 ) -> CheckReport:
-    """Resolve, elaborate and check every network, and run every `expect`.
+    """Resolve, elaborate and check every network, run every `expect`, and lint what has no error.
 
     `only`: just the network of this name, without what is expected of others, and without the maps of
     names, which are about all presets of a network.
@@ -264,7 +264,7 @@ def check_module(
         return CheckReport(None, (), 0, tuple(found))
     names = module.names
     found.extend(names)
-    nets, passed = [], 0
+    nets, programs_, passed = [], [], 0
     if any(d.code == "E0105" for d in names):
         return CheckReport(module, (), 0, tuple(sorted(found, key=_place)))
     seen = {_key(d) for d in found}
@@ -280,6 +280,7 @@ def check_module(
         add(more)
         if program is not None:
             nets.append(programs.facts(program))
+            programs_.append(program)
     if only is None and (module.sections("load") or module.items(syntax.Train)):
         from dlc.weights.maps import check_maps
 
@@ -292,6 +293,10 @@ def check_module(
             session, holds = expectations.check(module.loader, module.loaded, item)
             add(tuple(session.diagnostics))
             passed += holds
+    if not any(d.severity == "error" for d in found):
+        from dlc.lints import lint
+
+        add(tuple(lint(module.loaded, module.loader.prelude, programs_)))
     return CheckReport(module, tuple(nets), passed, tuple(sorted(found, key=_place)))
 
 

@@ -524,7 +524,36 @@ _REST = (
     ),
 )
 
+_LOADED = 'load A from "other" { "dense.{p}" = "%s.{p}" }\n'
+
 _LINTS = (
+    Explanation(
+        "W001",
+        "a layer without a label, whose weights are kept by name",
+        "A layer without a label is called after its class, with a number if there are several. In a network that is "
+        "loaded or trained its weights are found by this name, and one more layer in front of it would shift it. "
+        "`dlc check --fix` writes the present name as a label, so that nothing changes now or later.",
+        _net("return x -> Linear(8)") + _LOADED % "linear",
+        _net("return x -> linear: Linear(8)") + _LOADED % "linear",
+    ),
+    Explanation(
+        "W002",
+        "a name that is never used",
+        "Nothing depends on this variable, loop variable, constant, weight, parameter, input or import: either it is "
+        "superfluous, or another name was meant somewhere. Names that start with `_` are not reported, nor parameters "
+        "of a block or function that is handed on as a value, nor what a file declares, as another one may import it.",
+        _net("y = relu(x)\n  return x -> fc: Linear(8)"),
+        _net("y = relu(x)\n  return y -> fc: Linear(8)"),
+    ),
+    Explanation(
+        "W004",
+        "a declaration that hides one of the standard library",
+        "The file may use the name for something else, but everyone who reads it knows it from the library, and the "
+        "library itself goes on with its own.",
+        "fn gelu(x: float[*S]) -> float[*S] { return x * sigmoid(1.702 * x) }\n" + _net("return gelu(x)"),
+        "fn quick_gelu(x: float[*S]) -> float[*S] { return x * sigmoid(1.702 * x) }\n"
+        + _net("return quick_gelu(x)"),
+    ),
     Explanation(
         "W005",
         "two sizes that are not known to be equal",
@@ -540,6 +569,22 @@ _LINTS = (
             "n = (H * W + T * B) // 64\n  a = ones([n])\n  b = ones([n])\n  return x * mean(a * b)",
             "x: float[B, H, W, T]",
         ),
+    ),
+    Explanation(
+        "W006",
+        "a network that ends with dropout",
+        "Dropout keeps a layer from relying on single values. After the last layer there is none: a share of the "
+        "results is set to 0 in training, and the loss compares zeros with the truth.",
+        _net("return x -> fc: Linear(8) -> dropout(0.1)"),
+        _net("return x -> dropout(0.1) -> fc: Linear(8)"),
+    ),
+    Explanation(
+        "W007",
+        "a tolerance that is looser than the dtype needs",
+        "`dlc parity` always compares float64 to 1e-10, and float32 to a multiple of the noise that rounding must "
+        "cause. A tolerance in the file only adds to this, so that one that is looser checks nothing.",
+        _DENSE + "parity { check forward { f64 = tol(rtol=1e-6) } }\n",
+        _DENSE + "parity { check forward { f64 = tol(rtol=1e-12) } }\n",
     ),
 )
 

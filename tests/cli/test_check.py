@@ -108,3 +108,18 @@ def test_parity_sections_are_checked(run, tmp_path):
     assert result.exit_code == 1
     assert result.stderr.count("error[E0602]") == 1
     assert "has no size `Q`" in result.stderr
+
+
+def test_warnings_stop_nothing(run, tmp_path):
+    path = tmp_path / "a.dl"
+    path.write_text("net A()(x: float[B, 8]) -> float[B, 8] {\n  y = 2.0 * x\n  return x\n}\n")
+    result = run("check", path)
+    assert result.exit_code == 0
+    assert "warning[W002]: `y` is never used" in result.stderr
+    assert "Found 1 warning. 1 fixable with --fix." in result.stderr
+    report = json.loads(run("check", path, "--json").stdout)
+    assert report["ok"] is True
+    assert [(d["code"], d["severity"]) for d in report["files"][0]["diagnostics"]] == [("W002", "warning")]
+    assert "W002" not in run("view", path).stderr
+    assert run("check", "--fix", path).exit_code == 0
+    assert path.read_text() == "net A()(x: float[B, 8]) -> float[B, 8] {\n  return x\n}\n"

@@ -15,6 +15,7 @@ from dlc_grammar.codes import EXPLANATIONS as SYNTAX
 CHECKER = Path(dlc.__file__).parent
 FILES = (
     *(CHECKER / "elaborate").rglob("*.py"),
+    *(CHECKER / "lints").glob("*.py"),
     CHECKER / "modules.py",
     CHECKER / "statics.py",
     CHECKER / "api.py",
