@@ -68,6 +68,12 @@ class Rounding:
     absolute_forward: bool = False
     absolute_backward: bool = False
     copies: bool = False
+    averages: bool = False
+    """The result is a mean of squares, all of one sign: a sum, though not of products of operands."""
+
+    @property
+    def sums_forward(self) -> bool:
+        return self.absolute_forward or self.averages
 
 
 EXACT = Rounding(0.0, 0.0)
@@ -90,6 +96,48 @@ def is_float(array: Array) -> bool:
 def magnitudes(arrays: Arrays) -> Arrays:
     """`|array|` for floats; integers (indices) and bools as they are."""
     return tuple(np.abs(array) if is_float(array) else array for array in arrays)
+
+
+def ones(arrays: Arrays) -> Arrays:
+    """1 for every float; integers (indices) and bools as they are."""
+    return tuple(np.ones(array.shape) if is_float(array) else array for array in arrays)
+
+
+class Terms:
+    """How many terms the sums in the results of a primitive have at most.
+
+    That is what it makes of ones; and for means, which make 1 of them, how many elements of an operand
+    there are for each of the result.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[object, tuple[float, ...]] = {}
+
+    def of(
+        self, operands: Arrays, attrs: Attrs, evaluate: Callable[[Arrays], Gradients]
+    ) -> tuple[float, ...]:
+        """One number for each result of `evaluate`; they depend on the shapes and the indices."""
+        numbers = tuple(None if is_float(array) else array.tobytes() for array in operands)
+        key = (repr(sorted(attrs.items())), tuple(array.shape for array in operands), numbers)
+        if key not in self._known:
+            largest = max((array.size for array in operands if is_float(array)), default=0)
+            self._known[key] = tuple(
+                1.0 if y is None or y.size == 0 else max(float(np.max(np.abs(y))), largest / y.size)
+                for y in evaluate(ones(operands))
+            )
+        return self._known[key]
+
+
+def summed(total: Array, scale: Array, terms: float) -> Array:
+    """The error of sums of up to `terms` terms in any order, in `UNIT`s. `scale`: that of sums in blocks.
+
+    One after the other (as XLA does on a CPU) each partial sum is rounded. Where the terms have one sign,
+    the partial sums grow evenly up to the total, and the squares of their roundings add up to
+    `terms / 3` times that of the total's (Higham & Mary 2019, section 3).
+    """
+    if terms < 2.0:
+        return scale
+    return np.asarray(np.hypot(scale, ARITHMETIC * np.sqrt((terms - 1.0) / 3.0) * np.abs(total)))
 
 
 def as_arrays(result: Array | Sequence[Array]) -> Arrays:
@@ -152,12 +200,19 @@ def define(
 
 
 def _forward_scales(call: Forward, rounding: Rounding) -> Callable[[Arrays, Arrays, Attrs], Scales]:
+    count = Terms()
+
     def noise(outputs: Arrays, inputs: Arrays, attrs: Attrs) -> Scales:
         if rounding.forward == 0.0:
             return (0.0,) * len(outputs)
-        if rounding.absolute_forward:
-            outputs = call(magnitudes(inputs), attrs)
-        return tuple(rounding.forward * np.abs(y) if is_float(y) else 0.0 for y in outputs)
+        if not rounding.sums_forward:
+            return tuple(rounding.forward * np.abs(y) if is_float(y) else 0.0 for y in outputs)
+        sizes = call(magnitudes(inputs), attrs) if rounding.absolute_forward else outputs
+        terms = count.of(inputs, attrs, lambda given: call(given, attrs))
+        return tuple(
+            summed(y, rounding.forward * np.abs(size), n) if is_float(y) else 0.0
+            for y, size, n in zip(outputs, sizes, terms, strict=True)
+        )
 
     return noise
 
@@ -165,16 +220,26 @@ def _forward_scales(call: Forward, rounding: Rounding) -> Callable[[Arrays, Arra
 def _backward_scales(
     pull: Backward, rounding: Rounding
 ) -> Callable[[Gradients, Arrays, Arrays, Arrays, Attrs], Scales]:
+    count = Terms()
+
     def vjp_noise(
         gradients: Gradients, cotangents: Arrays, outputs: Arrays, inputs: Arrays, attrs: Attrs
     ) -> Scales:
         if rounding.backward == 0.0:
             return (0.0,) * len(gradients)
+        sizes, terms = gradients, (1.0,) * len(gradients)
         if rounding.absolute_backward:
-            gradients = pull(magnitudes(cotangents), magnitudes(outputs), magnitudes(inputs), attrs)
+            sizes = pull(magnitudes(cotangents), magnitudes(outputs), magnitudes(inputs), attrs)
+            k = len(cotangents)
+            terms = count.of(
+                (*cotangents, *inputs), attrs, lambda given: pull(given[:k], ones(outputs), given[k:], attrs)
+            )
         limit = sum(c.size for c in cotangents) if rounding.copies else np.inf
         return tuple(
-            0.0 if g is None or g.size >= limit else rounding.backward * np.abs(g) for g in gradients
+            0.0
+            if gradient is None or size is None or gradient.size >= limit
+            else summed(gradient, rounding.backward * np.abs(size), n)
+            for gradient, size, n in zip(gradients, sizes, terms, strict=True)
         )
 
     return vjp_noise

@@ -110,15 +110,20 @@ def _bool_reductions(rng: np.random.Generator) -> Sequence[Case]:
     return [((x[0] > 0.0,), attrs) for x, attrs in _reductions()(rng)]
 
 
-_ROUNDS = Rounding(ARITHMETIC, ARITHMETIC)
-
+AVERAGES = Rounding(ARITHMETIC, ARITHMETIC, averages=True)
 REDUCTIONS = (
     define("sum", _reducer(np.sum), sum_vjp, _reductions(), Rounding(SUM, 0.0, absolute_forward=True)),
     define("mean", _reducer(np.mean), mean_vjp, _reductions(), SUMS),
     define("max", _reducer(np.max), extremum_vjp, _reductions(), EXACT),
     define("min", _reducer(np.min), extremum_vjp, _reductions(), EXACT),
     define("prod", _reducer(np.prod), prod_vjp, _reductions(), CALLS),
-    define("variance", _reducer(np.var), variance_vjp, _reductions(), _ROUNDS),
+    define(
+        "variance",
+        _reducer(np.var),
+        variance_vjp,
+        _reductions(),
+        Rounding(ARITHMETIC, ARITHMETIC, averages=True),
+    ),
     define("any", _reducer(np.any), constant_vjp, _bool_reductions),
     define("all", _reducer(np.all), constant_vjp, _bool_reductions),
 )
