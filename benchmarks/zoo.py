@@ -1,4 +1,4 @@
-"""The zoo page: docs/zoo.md, its pictures and its figures, from the specs.
+"""The zoo page: docs/zoo.md, its pictures and its figures, from the specs; and the table of README.md.
 
     python benchmarks/zoo.py                 # proves what is new or changed, and writes the page
     python benchmarks/zoo.py specs/vision/resnet.dl ...
@@ -33,6 +33,7 @@ from dlc_grammar import syntax
 ROOT = Path(__file__).resolve().parent.parent
 RECORD = ROOT / "docs" / "zoo.json"
 PAGE = ROOT / "docs" / "zoo.md"
+README = ROOT / "README.md"
 FIGURES = ROOT / "docs" / "figures"
 TARGETS = ("torch", "jax", "keras")
 SECONDS = 3600
@@ -62,6 +63,13 @@ NO_REFERENCE = {
     " normalisation over channels; the layers are compared one by one (`tests/backends`)",
 }
 """Why a spec has nobody to be compared with."""
+
+SHOWN = [
+    *("specs/basics/mlp.dl", "specs/vision/lenet5.dl", "specs/vision/resnet.dl", "specs/vision/unet.dl"),
+    *("specs/language/gpt2.dl", "specs/language/llama.dl", "specs/language/transformer.dl"),
+    *("specs/sequence/bilstm_tagger.dl", "specs/generative/vae.dl"),
+]
+TABLE = re.compile(r"(<!-- figures: benchmarks/zoo.py -->\n)(.*?)(\n<!-- end -->)", re.DOTALL)
 
 CITATION = re.compile(
     r"((?:van den |de )?[A-Z][\w'-]+(?:(?:, | & )[A-Z][\w'-]+)*(?: et al\.)?),? \(?((?:19|20)\d\d)"
@@ -341,6 +349,27 @@ def page(record: Mapping[str, Any]) -> str:
     return "\n".join(parts)
 
 
+def agreement(record: Mapping[str, Any]) -> str:
+    """The table in README.md: the figures of a few specs that everybody knows."""
+    heads = ["network", *(f"{target} f64" for target in TARGETS), *(f"{target} f32" for target in TARGETS)]
+    lines = [row(heads), row(["---"] * len(heads))]
+    for spec in SHOWN:
+        figures = [record[spec]["proof"]["targets"][target] for target in TARGETS]
+        name = title(header((ROOT / spec).read_text(encoding="utf-8")))
+        exact, noise = zip(*(deviations(each) for each in figures), strict=True)
+        lines.append(row([f"[{name}]({spec})", *exact, *noise]))
+    return "\n".join(lines)
+
+
+def with_agreement(text: str, record: Mapping[str, Any]) -> str:
+    """The text of README.md with the table as it is now."""
+    return TABLE.sub(lambda found: f"{found[1]}{agreement(record)}{found[3]}", text)
+
+
+def deviations(figure: Mapping[str, float]) -> tuple[str, str]:
+    return f"{figure['gradient']:.1e}", f"{figure['noise']:.2g}x"
+
+
 def row(texts: Iterable[str]) -> str:
     return f"| {' | '.join(texts)} |"
 
@@ -356,8 +385,7 @@ def cells(spec: str, known: Mapping[str, Any] | None, others: list[str]) -> Iter
     else:
         yield parameters(spec, known["parameters"])
         for target in TARGETS:
-            figure = known["proof"]["targets"][target]
-            yield f"{figure['gradient']:.1e}, {figure['noise']:.2g}x"
+            yield ", ".join(deviations(known["proof"]["targets"][target]))
     yield ", ".join(others) or NO_REFERENCE.get(spec, "no reference yet")
     yield f"[svg](figures/{picture_path(spec).name})"
 
@@ -396,6 +424,7 @@ def main() -> int:
     save(record)
     write_pictures(chosen)
     PAGE.write_text(page(record), encoding="utf-8")
+    README.write_text(with_agreement(README.read_text(encoding="utf-8"), record), encoding="utf-8")
     print(f"wrote {PAGE.relative_to(ROOT)}; {len(failed)} not proved", flush=True)
     return 1 if failed else 0
 

@@ -34,6 +34,11 @@ def test_every_spec_is_on_the_page():
     assert "no reference yet" not in page, "a spec without a reference needs a reason in NO_REFERENCE"
 
 
+def test_the_table_of_the_readme_is_that_of_the_record():
+    text = zoo.README.read_text(encoding="utf-8")
+    assert zoo.agreement(zoo.read()) in text, "write it again: python benchmarks/zoo.py --page"
+
+
 def test_every_cell_has_text():
     lines = [line for line in zoo.page(zoo.read()).splitlines() if line.startswith("| [")]
     assert len(lines) == len(SPECS)
