@@ -101,6 +101,7 @@ def trained(target: str, name: str, module: ModuleType, config: Any) -> tuple[in
     if target == "jax":
         jax = pytest.importorskip("jax")
         params, state = module.init(jax.random.key(0), config)
+        images = images.astype(jax.tree.leaves(params)[0].dtype)  # float64 where another test wants it
         made, _ = module.apply(params, state, images, config=config, training=True, key=jax.random.key(1))
         return sum(leaf.size for leaf in jax.tree.leaves(params)), np.asarray(made)
     keras = pytest.importorskip("keras")

@@ -53,7 +53,8 @@ def test_a_block_is_opened_once(run):
     assert sum("a: ConvBN" in line for line in run(*arguments, "--depth", "9").stdout.splitlines()) == 8
 
 
-def test_weights_that_are_used_again(run):
+def test_weights_that_are_used_again(run, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
     lines = run("view", CORPUS / "transformer.dl").stdout.splitlines()
     (again,) = [line for line in lines if " shared " in line]
     assert again.startswith("├─ embed: Embedding → × sqrt(dim) ← target ")

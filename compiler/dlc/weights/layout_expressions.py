@@ -70,7 +70,10 @@ class LayoutReader:
         return list(items)
 
     def number(self, node: syntax.Expr, scope: Scope) -> int:
-        return self.numbers(node, scope)[0]
+        found = self.numbers(node, scope)
+        if len(found) != 1:
+            raise bad_layout(node.span, "this is a list, not one number", "write for example [0:4]")
+        return found[0]
 
     def fill_hole(self, hole: Hole, scope: Scope) -> Value:
         """What is in a hole of a name; the same in every rule that says the same of the same captures."""
