@@ -11,7 +11,7 @@ from dlc import dims, ir
 from dlc.api import open_text
 from dlc.parity.cases import ParitySettings, Point, points, size_choices, size_variables
 from dlc.parity.compare import UNIT32
-from dlc.parity.drawing import random_mask, single, standardise, weights_of
+from dlc.parity.drawing import indices, random_mask, single, standardise, weights_of
 from dlc.parity.noise import changes, measure
 from dlc.parity.truth import find_truth
 from dlc.reference.interpreter import Result
@@ -214,3 +214,14 @@ def test_kinks(op: str, inputs: tuple[np.ndarray, ...], attrs: dict[str, Any]) -
 
 def test_smooth_networks_have_no_kinks() -> None:
     assert find_truth(PROGRAM, TRAIN, SETTINGS).kinks == 0
+
+
+@pytest.mark.parametrize(("bound", "shape"), [(2, (2,)), (3, (3,)), (4, (2, 2)), (2, (5,))])
+def test_indices_are_not_all_equal(bound: int, shape: tuple[int, ...]) -> None:
+    """Rows that are all of one segment would hide what happens between segments."""
+    for seed in range(60):
+        drawn = indices(np.random.default_rng(seed), bound, shape)
+        assert drawn.shape == shape
+        assert 0 <= drawn.min() < drawn.max() < bound
+    assert indices(np.random.default_rng(0), 1, (3,)).tolist() == [0, 0, 0]
+    assert indices(np.random.default_rng(0), 3, ()).shape == ()

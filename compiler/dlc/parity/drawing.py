@@ -94,12 +94,22 @@ def draw_inputs(
             drawn = draw(rng, chosen[name].name, arguments, shape)
             found[name] = single(drawn.astype(np.float64) if dtype in FLOATS else drawn)
         elif dtype == "int":
-            found[name] = rng.integers(0, bounds.get(name, LOOSE_BOUND), shape)
+            found[name] = indices(rng, bounds.get(name, LOOSE_BOUND), shape)
         elif dtype == "bool":
             found[name] = random_mask(rng, shape, false_row=point.seed % 2 == 1 and not full_rows)
         else:
             found[name] = single(np.asarray(rng.standard_normal(shape)))
     return found
+
+
+def indices(rng: np.random.Generator, bound: int, shape: tuple[int, ...]) -> Array:
+    """Integers from 0 to below `bound`, not all equal if that can be: with all rows in one segment a mean
+    over all rows would be that of each segment."""
+    drawn = rng.integers(0, bound, shape)
+    if drawn.size > 1 and bound > 1 and np.all(drawn == drawn.flat[0]):
+        drawn.flat[rng.integers(drawn.size)] += 1 + rng.integers(bound - 1)
+        drawn %= bound
+    return np.asarray(drawn)
 
 
 def random_mask(rng: np.random.Generator, shape: tuple[int, ...], *, false_row: bool) -> Array:
