@@ -7,8 +7,10 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from dlc import ir
@@ -56,6 +58,22 @@ class LoadedModule:
             module, original = self.imported[name]
             return module.find(original)
         return None
+
+
+@cache
+def library_with(name: str) -> str | None:
+    """The library that declares a name and has to be imported for it: `std.attention`."""
+    declaration = re.compile(rf"^(?:block|fn|const) {re.escape(name)}\b", re.MULTILINE)
+    for path in sorted(STD.glob("*.dl")):
+        if path.stem != "core" and declaration.search(path.read_text(encoding="utf-8")):
+            return f"std.{path.stem}"
+    return None
+
+
+def unknown_name_help(name: str, close: str) -> str:
+    """What to do about a name that is not known. `close`: a name in scope that it may be meant for."""
+    library = library_with(name)
+    return f"write above: from {library} import {name}" if library else close or "define it, or import it"
 
 
 def suggest(name: str, candidates: Iterable[str]) -> str:

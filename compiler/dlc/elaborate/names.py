@@ -10,7 +10,7 @@ from dlc.elaborate.declared_types import check_static
 from dlc.elaborate.dispatch import evaluate
 from dlc.elaborate.failure import Failed, fail
 from dlc.elaborate.frame import Frame
-from dlc.modules import LoadedModule, is_broken, suggest
+from dlc.modules import LoadedModule, is_broken, library_with, suggest, unknown_name_help
 from dlc.values import (
     STATIC,
     AnyValue,
@@ -69,8 +69,8 @@ def lookup(frame: Frame, name: str, span: Span) -> AnyValue:
         f"unknown name `{name}`",
         span,
         "not found in this scope",
-        help=hint or "define it, or import it",
-        edit=Edit(span, hint.split("`")[1]) if hint else None,
+        help=unknown_name_help(name, hint),
+        edit=Edit(span, hint.split("`")[1]) if hint and not library_with(name) else None,
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from dlc.elaborate import builtins, names
-from dlc.modules import Declaration, LoadedModule, Loader, suggest
+from dlc.modules import Declaration, LoadedModule, Loader, library_with, suggest, unknown_name_help
 from dlc_grammar import syntax
 from dlc_grammar.diagnostics import Diagnostic, Edit, Note
 from dlc_grammar.source import Span
@@ -34,8 +34,8 @@ def resolve(loader: Loader, module: LoadedModule) -> list[Diagnostic]:
             if name not in hints:
                 hints[name] = suggest(name, scope) if len(hints) < MOST_HINTS else ""
             hint = hints[name]
-            edit = Edit(span, hint.split("`")[1]) if hint else None
-            help_ = hint or "define it, or import it"
+            edit = Edit(span, hint.split("`")[1]) if hint and not library_with(name) else None
+            help_ = unknown_name_help(name, hint)
             found.append(
                 Diagnostic(
                     "E0101", f"unknown name `{name}`", span, "not found in this scope", (), help_, edit
