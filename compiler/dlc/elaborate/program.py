@@ -145,7 +145,8 @@ def _elaborate_net(session: Session, module: LoadedModule, block: BlockValue) ->
                 f"`{declaration.name.id}` has no inputs and no method",
                 declaration.name.span,
                 "nothing to build",
-                help="give it inputs, or write fn forward(...)",
+                help="write its inputs in a second pair of parentheses, "
+                f"net {declaration.name.id}()(x: float[B, 4]), or fn forward(...)",
             )
         _labels_across_methods(session, made)
         reached = _complete_layers(session, _reached(session, made))
